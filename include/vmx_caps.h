@@ -1,0 +1,54 @@
+/*
+ * VMX capabilities of a CPU, real or virtual: the contents of the capability
+ * MSRs, reduced to one form. L1's are computed from the hardware's once.
+ */
+#pragma once
+
+#include "vmx.h"
+
+/* A pair of a control capability MSR: bits that must be 1, bits that may be 1. */
+struct vmx_allowed {
+	u32 must;	/* "allowed 0-settings": 1 = the control is always 1 */
+	u32 may;	/* "allowed 1-settings": 0 = the control is always 0 */
+};
+
+struct vmx_caps {
+	u64 basic, misc, vmcs_enum, ept_vpid, vmfunc;
+	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
+	struct vmx_allowed pin, proc, proc2, exit, entry;	/* TRUE MSRs where present */
+	u8 maxphyaddr;	/* CPUID 80000008H */
+	bool long_mode, pg_1g;
+};
+
+/* Which fields of enum vmcs_exists classes such a CPU has, as a bit mask. */
+static inline u32 vmx_caps_exists(const struct vmx_caps *c)
+{
+	u32 proc = c->proc.may;
+	u32 proc2 = proc & PROC_SECONDARY ? c->proc2.may : 0;
+	u32 m = BIT32(EXISTS_ALWAYS);
+
+#define HAS(cond, what) (m |= (cond) ? BIT32(EXISTS_##what) : 0)
+	HAS(proc & PROC_SECONDARY, SECONDARY);
+	HAS(proc & PROC_MSR_BITMAPS, MSR_BITMAP);
+	HAS(proc & PROC_TPR_SHADOW, TPR_SHADOW);
+	HAS(proc2 & PROC2_APIC_ACCESS, APIC_ACCESS);
+	HAS(proc2 & PROC2_VPID, VPID);
+	HAS(proc2 & PROC2_EPT, EPT);
+	HAS(proc2 & PROC2_EPT_VE, EPT_VE);
+	HAS(proc2 & PROC2_VIRTUAL_INTR, VIRTUAL_INTR);
+	HAS(proc2 & PROC2_PML, PML);
+	HAS(proc2 & PROC2_VMFUNC, VMFUNC);
+	HAS(proc2 & PROC2_SHADOW_VMCS, SHADOW_VMCS);
+	HAS(proc2 & PROC2_XSAVES, XSAVES);
+	HAS(proc2 & PROC2_ENCLS, ENCLS);
+	HAS(proc2 & PROC2_SPP, SPP);
+	HAS(proc2 & PROC2_TSC_SCALING, TSC_SCALING);
+	HAS(proc2 & PROC2_PLE, PLE);
+	HAS(c->pin.may & PIN_POSTED_INTERRUPTS, POSTED);
+	HAS(c->pin.may & PIN_PREEMPTION_TIMER, PREEMPTION);
+	HAS((c->entry.may & ENTRY_LOAD_PAT) | (c->exit.may & (EXIT_LOAD_PAT | EXIT_SAVE_PAT)), PAT);
+	HAS((c->entry.may & ENTRY_LOAD_EFER) | (c->exit.may & (EXIT_LOAD_EFER | EXIT_SAVE_EFER)), EFER);
+	HAS((c->entry.may & ENTRY_LOAD_PERF) | (c->exit.may & EXIT_LOAD_PERF), PERF);
+#undef HAS
+	return m;
+}

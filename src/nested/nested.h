@@ -1,0 +1,143 @@
+/*
+ * The state of nested VMX for one vcpu of L1, and the engine's entry points.
+ *
+ * The engine is told of L1's VMX instructions and of L2's exits; it works on
+ * this structure and on ops (engine_ops.h) and knows nothing else: no current
+ * CPU, no globals. Zeroed state means "L1 is not in VMX operation".
+ *
+ * Legal combinations (nested_invariant() in state.c):
+ *   vmxon  current  in_l2   meaning
+ *   no     NULL     no      not in VMX operation
+ *   yes    NULL     no      VMX root, no current VMCS
+ *   yes    slot     no      VMX root, current VMCS
+ *   yes    slot     yes     L2 runs on the current slot's vmcs02
+ */
+#pragma once
+
+#include "nested/outcome.h"
+#include "vmx_caps.h"
+
+struct vm;
+struct ept02;
+struct ept02_set;
+
+#define NESTED_SLOTS 16
+#define VF_WORDS ((VF_COUNT + 63) / 64)
+#define NESTED_NO_VMPTR GPA1(~0ull)
+
+struct field_set { u64 w[VF_WORDS]; };
+
+/* One active VMCS of L1: vmcs12 in L0's memory, and the vmcs02 made from it. */
+struct nested_vmcs {
+	gpa1_t gpa;			/* L1's VMCS region; NESTED_NO_VMPTR: slot is free */
+	bool launched;			/* L1's launch state */
+	bool launched02;		/* the hardware's, of vmcs02 */
+	bool ready02;			/* vmcs02 was initialised for this slot */
+	u32 unchecked;			/* bit per vmcs_group: changed since it passed */
+	hpa_t vmcs02, shadow;		/* hardware regions of this slot; shadow.v == 0: none */
+	u64 last_used;			/* for eviction */
+	struct ept02 *ept02;		/* of the last entry; NULL: look it up */
+	u64 ept02_generation;
+	struct field_set dirty;		/* v[] is newer than vmcs02 */
+	struct field_set stale;		/* vmcs02 is newer than v[] */
+	struct field_set shadow_dirty;	/* v[] is newer than the shadow VMCS */
+	u64 v[VF_COUNT];		/* vmcs12, zero-extended to 64 bits */
+};
+
+/* A page of L1 that L0 keeps a merged copy of; write-protected in ept01 meanwhile. */
+struct nested_merged_page {
+	gpa1_t source;
+	bool valid;
+};
+
+struct nested_vcpu {
+	struct vm *vm;
+	u64 *gpr;			/* of L1 or L2, by enum x86_gpr; [GPR_RSP] is unused */
+	const struct vmx_caps *hw;
+	struct vmx_caps caps;		/* what L1 is told */
+	struct field_set exists;	/* fields of L1's virtual VMCS */
+	bool explain;			/* say why instructions and entries fail */
+	bool use_shadow;		/* hardware VMCS shadowing for L1 */
+
+	bool vmxon, in_l2;
+	gpa1_t vmxon_region;
+	struct nested_vmcs *current;	/* L1's current VMCS, or NULL */
+	u64 clock;			/* counts uses of slots */
+	struct nested_vmcs slot[NESTED_SLOTS];
+
+	struct ept02_set *ept02s;
+	u16 vpid02;			/* hardware VPIDs of L2s: see vpid.c */
+	u32 vpid12_last;
+	struct nested_merged_page msr_bitmap, io_bitmap[2];
+	hpa_t msr_bitmap02, io_bitmap02[2];	/* pages of L0 */
+	hpa_t msr_bitmap01, io_bitmap01[2];	/* what L0 itself intercepts */
+	u64 tsc_offset01;		/* of L1 */
+};
+
+static inline bool field_test(const struct field_set *s, unsigned i)
+{
+	return s->w[i / 64] >> (i % 64) & 1;
+}
+
+static inline void field_set(struct field_set *s, unsigned i)
+{
+	s->w[i / 64] |= BIT(i % 64);
+}
+
+static inline void field_clear(struct field_set *s, unsigned i)
+{
+	s->w[i / 64] &= ~BIT(i % 64);
+}
+
+/* caps.c: L1's capabilities from the hardware's; fills n->caps and n->exists. */
+void nested_caps_init(struct nested_vcpu *n);
+/* A VMX capability MSR (480H-493H) as L1 reads it; false: #GP. */
+bool nested_caps_read(const struct nested_vcpu *n, u32 msr, u64 *value);
+
+/*
+ * instr.c: L1 executed a VMX instruction (exit reason VMCALL..VMXON, INVEPT,
+ * INVVPID); vmcs01 is current. No side effect unless the outcome is OK,
+ * VMFAIL (RFLAGS and the error field only) or ENTER_L2.
+ */
+struct outcome nested_vmx_instruction(struct nested_vcpu *n, u32 reason);
+/* Writes flags and, for VMfailValid, the error field; advances nothing. */
+void nested_commit_flags(struct nested_vcpu *n, struct outcome o);
+
+/* slots.c: the bounded cache of active VMCSs. */
+struct nested_vmcs *nested_slot_find(struct nested_vcpu *n, gpa1_t gpa);
+/* Makes the region at gpa active (evicting if need be) and loads vmcs12 from it. */
+struct nested_vmcs *nested_slot_load(struct nested_vcpu *n, gpa1_t gpa);
+/* Writes vmcs12 and launch state to L1's page; the slot becomes free. */
+void nested_slot_flush(struct nested_vcpu *n, struct nested_vmcs *s);
+/* Points vmcs01's link pointer at the current slot's shadow VMCS (or at nothing). */
+void nested_slot_link(struct nested_vcpu *n);
+/* vmcs12 as L1's VMREAD and VMWRITE see it; vmcs01 is current before and after. */
+u64 nested_field_read(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index);
+void nested_field_write(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index, u64 value);
+/* fields.c: index of an encoding (without the high-access bit), or -1. */
+int nested_field_index(u32 encoding);
+extern const u16 nested_field_encoding[VF_COUNT];
+extern const u8 nested_field_exists[VF_COUNT], nested_field_merge[VF_COUNT];
+extern const u8 nested_field_group[VF_COUNT];
+extern const char *const nested_field_name[VF_COUNT];
+extern const struct field_set nested_fields_hot, nested_fields_cold;
+extern const struct field_set nested_fields_shadow_ro, nested_fields_shadow_rw;
+
+/* sync.c: brings COLD fields of vmcs02 into vmcs12; vmcs01 is current before and after. */
+void nested_sync_cold(struct nested_vcpu *n, struct nested_vmcs *s);
+
+/* enter.c: VMLAUNCH and VMRESUME behind the common prologue; vmcs01 is current. */
+struct outcome nested_enter(struct nested_vcpu *n, bool launch);
+
+enum nested_verdict {
+	NESTED_L0,		/* L0 owns the exit: handle it, then resume L2 */
+	NESTED_RESUME,		/* absorbed: resume L2 */
+	NESTED_REFLECTED,	/* L1 has its exit; vmcs01 is current */
+};
+/* exit.c: L2 exited with this full exit reason; vmcs02 is current. */
+enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason);
+/* The hardware refused vmcs02 (VMfail): L1 gets the verdict its vmcs12 deserves. */
+struct outcome nested_entry_refused(struct nested_vcpu *n, u32 vm_instruction_error);
+
+/* state.c: the legal combinations above; tests call it after every step. */
+bool nested_invariant(const struct nested_vcpu *n);
