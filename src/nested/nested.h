@@ -59,6 +59,7 @@ struct nested_vcpu {
 	bool explain;			/* say why instructions and entries fail */
 	bool use_shadow;		/* hardware VMCS shadowing for L1 */
 
+	hpa_t vmcs01;
 	bool vmxon, in_l2;
 	gpa1_t vmxon_region;
 	struct nested_vmcs *current;	/* L1's current VMCS, or NULL */
