@@ -133,11 +133,6 @@
 #define BASIC_TRUE BIT(55)
 #define BASIC_ANY_ERRCODE BIT(56)
 
-/* EPTP. */
-#define EPTP_MEMTYPE 7ull
-#define EPTP_WALK4 (3ull << 3)
-#define EPTP_AD BIT(6)
-
 /* INVEPT and INVVPID types. */
 #define INVEPT_SINGLE 1u
 #define INVEPT_GLOBAL 2u
@@ -191,14 +186,6 @@ enum vmx_error {
 #define EXIT_REASON_BASIC 0xffffu
 #define EXIT_REASON_ENTRY_FAILURE BIT32(31)
 #define VMCS_SHADOW_INDICATOR BIT32(31)
-
-/* Exit qualification of an EPT violation. */
-#define EPTQ_READ BIT(0)
-#define EPTQ_WRITE BIT(1)
-#define EPTQ_FETCH BIT(2)
-#define EPTQ_LINEAR_VALID BIT(7)
-#define EPTQ_NOT_WALK BIT(8)
-#define EPTQ_NMI_UNBLOCKING BIT(12)
 
 #include "vmcs.h"
 #include "exits.h"

@@ -18,7 +18,6 @@
 #include "vmx_caps.h"
 
 struct vm;
-struct ept02;
 struct ept02_set;
 
 #define NESTED_SLOTS 16
@@ -26,6 +25,16 @@ struct ept02_set;
 #define NESTED_NO_VMPTR GPA1(~0ull)
 
 struct field_set { u64 w[VF_WORDS]; };
+
+/*
+ * A page of L0 merged from a bitmap page of L1 and L0's own. L1's page is
+ * write-protected (op_gpa1_watch) while the copy is valid.
+ */
+struct nested_merged_page {
+	hpa_t page;
+	gpa1_t source;
+	bool valid;
+};
 
 /* One active VMCS of L1: vmcs12 in L0's memory, and the vmcs02 made from it. */
 struct nested_vmcs {
@@ -36,18 +45,21 @@ struct nested_vmcs {
 	u32 unchecked;			/* bit per vmcs_group: changed since it passed */
 	hpa_t vmcs02, shadow;		/* hardware regions of this slot; shadow.v == 0: none */
 	u64 last_used;			/* for eviction */
-	struct ept02 *ept02;		/* of the last entry; NULL: look it up */
-	u64 ept02_generation;
+	u64 eptp02;			/* what vmcs02 holds */
+	u16 vpid02;			/* hardware VPID of the last entry */
+	struct nested_merged_page msr_bitmap, io_bitmap[2];
 	struct field_set dirty;		/* v[] is newer than vmcs02 */
 	struct field_set stale;		/* vmcs02 is newer than v[] */
 	struct field_set shadow_dirty;	/* v[] is newer than the shadow VMCS */
 	u64 v[VF_COUNT];		/* vmcs12, zero-extended to 64 bits */
 };
 
-/* A page of L1 that L0 keeps a merged copy of; write-protected in ept01 meanwhile. */
-struct nested_merged_page {
-	gpa1_t source;
-	bool valid;
+/* Hardware VPIDs for the VPIDs that L1 gives its guests (vpid.c). */
+#define NESTED_VPIDS 64
+#define NESTED_VPID_FIRST 256
+struct nested_vpids {
+	u16 vpid12[NESTED_VPIDS];	/* [i]: owner of NESTED_VPID_FIRST + i; 0: free */
+	u16 next;
 };
 
 struct nested_vcpu {
@@ -67,12 +79,11 @@ struct nested_vcpu {
 	struct nested_vmcs slot[NESTED_SLOTS];
 
 	struct ept02_set *ept02s;
-	u16 vpid02;			/* hardware VPIDs of L2s: see vpid.c */
-	u32 vpid12_last;
-	struct nested_merged_page msr_bitmap, io_bitmap[2];
-	hpa_t msr_bitmap02, io_bitmap02[2];	/* pages of L0 */
+	struct nested_vpids vpids;
 	hpa_t msr_bitmap01, io_bitmap01[2];	/* what L0 itself intercepts */
 	u64 tsc_offset01;		/* of L1 */
+	u64 eptp01;			/* for an L2 without EPT */
+	u16 vpid01;
 };
 
 static inline bool field_test(const struct field_set *s, unsigned i)
