@@ -1,0 +1,1 @@
+"""The launcher: everything outside the hypervisor that a person touches."""

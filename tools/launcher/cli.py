@@ -1,0 +1,52 @@
+"""The command line: which commands there are, and one place where errors are shown."""
+
+import argparse
+import signal
+import sys
+
+from launcher.common import UserError, say
+
+USAGE = """\
+usage: plastron run                       boot Plastron, a Debian with KVM on it, and a Debian on that
+       plastron run IMAGE [option ...]    boot Plastron and your own hypervisor or kernel on it
+       plastron iso OUT.iso [IMAGE ...]   write the same as a bootable image for a real machine
+       plastron test [NAME ...]           run the tests (all of them, or those named)
+       plastron COMMAND --help            the options of a command
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message):
+        raise UserError(f"{message} (see: plastron {self.prog.split()[-1]} --help)")
+
+
+def main(arguments):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return _command(arguments)
+    except UserError as error:
+        say(str(error))
+        return 2
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    except BrokenPipeError:
+        return 141
+
+
+def _command(arguments):
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0 if arguments else 2
+    name, rest = arguments[0], arguments[1:]
+    if name == "run":
+        from launcher import run as command
+    elif name == "iso":
+        from launcher import iso as command
+    elif name == "test":
+        from launcher import test as command
+    else:
+        raise UserError(f"there is no command {name}: use run, iso or test")
+    return command.main(rest)

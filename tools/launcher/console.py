@@ -1,0 +1,81 @@
+"""One console out of two channels: lines of every level, told apart, and a sign of life.
+
+Port 0xE9 carries L0's lines ("L0| ..."), the serial line carries L1, and L1 passes
+on what L2 says with "L2| " before it. Every line is kept in a log file.
+"""
+
+import re
+import sys
+import time
+
+COLOURS = {"L0": "\033[36m", "L1": "\033[0m", "L2": "\033[32m"}
+RESET = "\033[0m"
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc|[\x00-\x08\x0b-\x1a\x1c-\x1f]")
+PREFIX = re.compile(r"^(L\d+)\| ?(.*)$")
+QUIET_TTY = 2.0
+QUIET_PIPE = 15.0
+
+
+class Console:
+    """Shows lines as they come; `lines` keeps (level, text) for the summary."""
+
+    def __init__(self, log, out=sys.stdout, default="L1"):
+        self.log = log
+        self.out = out
+        self.default = default
+        self.tty = out.isatty()
+        self.partial = {}
+        self.lines = []
+        self.began = self.last = time.monotonic()
+        self.status = False
+
+    def feed(self, channel, data):
+        text = self.partial.get(channel, "") + data.decode("utf-8", "replace")
+        *whole, rest = text.replace("\r", "").split("\n")
+        self.partial[channel] = rest
+        for line in whole:
+            self._line(channel, line)
+
+    def close(self):
+        for channel, rest in self.partial.items():
+            if rest.strip():
+                self._line(channel, rest)
+        self.partial.clear()
+        self._wipe()
+
+    def tick(self):
+        """Called often: show that something goes on when no line came for a while."""
+        now = time.monotonic()
+        quiet = now - self.last
+        if self.tty and quiet > QUIET_TTY:
+            self.out.write(f"\r\033[K... {now - self.began:.0f} s, the guest is at work")
+            self.out.flush()
+            self.status = True
+        elif not self.tty and quiet > QUIET_PIPE:
+            self._write(f"... {now - self.began:.0f} s, the guest is at work")
+            self.last = now
+
+    def _line(self, channel, line):
+        line = ESCAPES.sub("", line)
+        found = PREFIX.match(line)
+        level, text = found.groups() if found else (self.default, line)
+        if not text.strip():
+            return
+        self.lines.append((level, text))
+        self.log.write(f"{time.monotonic() - self.began:8.2f} {channel:4} {level}| {text}\n")
+        self.log.flush()
+        self._wipe()
+        if self.tty:
+            self._write(f"{COLOURS.get(level, RESET)}{level}| {text}{RESET}")
+        else:
+            self._write(f"{level}| {text}")
+        self.last = time.monotonic()
+
+    def _wipe(self):
+        if self.status:
+            self.out.write("\r\033[K")
+            self.status = False
+
+    def _write(self, text):
+        self.out.write(text + "\n")
+        self.out.flush()

@@ -1,0 +1,157 @@
+"""Runs one emulated or virtual machine: starts it, reads its two consoles, ends it in time.
+
+What the bytes mean is the caller's business, as is the configuration: bochs.py and
+qemu.py give the command. A run always ends: by the guest, by its time limit, or by
+the person.
+"""
+
+import errno
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+import tty
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher import grub
+
+CHUNK = 65536
+QUIT = b"\x1d"
+
+
+@dataclass
+class Spec:
+    """The machine: what it boots and what it has."""
+    iso: Path
+    model: str = "corei7_skylake_x"
+    cpus: int = 1
+    memory: int = 256
+
+
+@dataclass
+class Result:
+    """How a run ended: by "shutdown", "power-off", "triple fault", "reset", "time limit",
+    "quit" or something the emulator said."""
+    ended: str
+    seconds: float
+
+
+def _ending(folder):
+    """What made Bochs stop, from its log."""
+    try:
+        with open(folder / "bochs.log", "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - CHUNK))
+            text = log.read().decode("ascii", "replace")
+    except FileNotFoundError:
+        return "the emulator did not start: " + _tail(folder / "stderr")
+    found = re.findall(r">>PANIC<< (.*)", text)
+    if not found:
+        return "the emulator ended by itself: " + _tail(folder / "stderr")
+    for pattern, name in (("Shutdown port", "shutdown"), ("power off", "power-off"),
+                          ("exception with no resolution", "triple fault")):
+        if pattern in found[-1]:
+            return name
+    return f"the emulator stopped: {found[-1]}"
+
+
+def _tail(path):
+    lines = [line for line in path.read_text(errors="replace").splitlines()
+             if line.strip() and not line.startswith("=")]
+    return lines[-1] if lines else "no message"
+
+
+class Machine:
+    """A running machine. Consumers get (channel, bytes): channel is "e9" or "com1"."""
+
+    def __init__(self, folder, consumer, tick=None, keyboard=None):
+        self.folder = folder
+        self.consumer = consumer
+        self.tick = tick or (lambda: None)
+        self.keyboard = keyboard
+        self.master, self.slave = pty.openpty()
+        tty.setraw(self.slave)
+        self.com1 = os.ttyname(self.slave)
+        self.marks = 0
+        self.process = None
+
+    def run(self, argv, env, timeout):
+        """Start the program, feed the consumer until the end, return the Result."""
+        began = time.monotonic()
+        with open(self.folder / "stderr", "wb") as errors:
+            self.process = subprocess.Popen(argv, env=env, cwd=self.folder, stderr=errors,
+                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                            start_new_session=True)
+        try:
+            ended = self._watch(began + timeout)
+        finally:
+            self._end()
+        return Result(ended or _ending(self.folder), time.monotonic() - began)
+
+    def _watch(self, deadline):
+        """Until the machine ends (None), or the reason for which it must be ended."""
+        stdout = self.process.stdout.fileno()
+        sources = [stdout, self.master]
+        if self.keyboard is not None:
+            sources.append(self.keyboard)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return "time limit"
+            ready, _, _ = select.select(sources, [], [], min(left, 0.5))
+            if self.keyboard in ready and self._type(sources):
+                return "quit"
+            if self.master in ready:
+                self.consumer("com1", os.read(self.master, CHUNK))
+            if stdout in ready:
+                data = os.read(stdout, CHUNK)
+                if not data:
+                    self._drain()
+                    return None
+                self._e9(data)
+                if self.marks > 1:
+                    return "reset"
+            self.tick()
+
+    def _e9(self, data):
+        parts = data.split(grub.MARK)
+        if self.marks:
+            self.consumer("e9", parts[0])
+        for part in parts[1:]:
+            self.marks += 1
+            if self.marks == 1:
+                self.consumer("e9", part)
+
+    def _type(self, sources):
+        """Pass on what was typed; True if it was the key that quits."""
+        data = os.read(self.keyboard, 1024)
+        if not data:
+            sources.remove(self.keyboard)
+        if QUIT in data:
+            return True
+        os.write(self.master, data)
+        return False
+
+    def _drain(self):
+        """The rest of the serial line, after the program has ended."""
+        os.set_blocking(self.master, False)
+        try:
+            while data := os.read(self.master, CHUNK):
+                self.consumer("com1", data)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EIO):
+                raise
+
+    def _end(self):
+        if self.process.poll() is None:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        self.process.stdout.close()
+        os.close(self.slave)
+        os.close(self.master)
