@@ -61,7 +61,7 @@ def main(arguments):
         boot = compose(image, options.append, [(name, "") for name in options.module],
                        options.options, options.bare)
         spec = Spec(folder / "boot.iso", options.cpu_model, options.cpus, options.memory or 256)
-        grub.make_iso(spec.iso, boot)
+        grub.make_boot_iso(spec.iso, boot)
         with open(folder / "console.log", "w") as log:
             console = Console(log)
             machine = Machine(folder, console.feed, console.tick)
