@@ -1,0 +1,45 @@
+# Builds the hypervisor, build/plastron.elf, and the host unit tests.
+#   make         build/plastron.elf (with debug information, for addr2line)
+#   make unit    build and run every tests/unit/test_*.c
+#   make clean
+
+BUILD ?= build
+CC ?= gcc
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+
+DIRS ?= boot cpu lib debug vm vmx nested mmu
+SRCS := $(foreach d,$(DIRS),$(wildcard src/$(d)/*.c src/$(d)/*.S))
+OBJS := $(patsubst src/%,$(BUILD)/obj/%.o,$(SRCS))
+
+WARN := -Wall -Wextra -Wshadow -Wvla
+CFLAGS_L0 := -std=gnu11 -O2 -g -ffreestanding -fno-strict-aliasing \
+	-mno-red-zone -mgeneral-regs-only -fno-stack-protector -mcmodel=kernel \
+	-fno-pic -fno-asynchronous-unwind-tables -fcf-protection=none $(WARN)
+CPPFLAGS_L0 := -Iinclude -Isrc -Isrc/vm/ops -isystem src/lib/freestanding
+LDFLAGS_L0 := -static -nostdlib -no-pie -Wl,--build-id=none \
+	-Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
+
+# The engine mixes widths all day; there no conversion may be silent.
+$(BUILD)/obj/nested/%.o $(BUILD)/obj/mmu/%.o: WARN += -Wconversion
+
+all: $(BUILD)/plastron.elf
+
+$(BUILD)/plastron.elf: $(OBJS) src/boot/plastron.lds
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_L0) -T src/boot/plastron.lds -o $@ $(OBJS)
+
+$(BUILD)/obj/%.o: src/% Makefile
+	@echo "  CC      $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_L0) $(CPPFLAGS_L0) -MMD -MP -c -o $@ $<
+
+unit:
+	$(Q)$(MAKE) --no-print-directory -C tests/unit BUILD=$(abspath $(BUILD)) V=$(V)
+
+clean:
+	rm -rf $(BUILD)/obj $(BUILD)/host $(BUILD)/unit $(BUILD)/plastron.elf
+
+-include $(OBJS:.o=.d)
+
+.PHONY: all unit clean

@@ -1,0 +1,38 @@
+/*
+ * What Plastron was started with, independent of who started it. Filled by
+ * the parser of a boot protocol (mb2.c); strings and modules stay where that
+ * says they are.
+ */
+#pragma once
+
+#include "boot/home.h"
+#include "boot/options.h"
+#include "multiboot2.h"
+#include "types.h"
+#include "vm/e820.h"
+
+#define BOOT_MODULES_MAX 16
+#define BOOT_RSDP_MAX 36
+
+struct boot_module {
+	u64 start, end;			/* physical */
+	const char *string;
+};
+
+struct boot_info {
+	struct e820_map map;		/* the machine's */
+	struct e820_map l1_map;		/* what L1 gets: L0's home is reserved */
+	struct boot_home home;
+	struct boot_options options;
+	const char *cmdline;		/* never NULL */
+	u32 modules;
+	struct boot_module module[BOOT_MODULES_MAX];
+	u8 rsdp[BOOT_RSDP_MAX];		/* a copy; ACPI 2.0's if there are two */
+	u32 rsdp_size;			/* 0: not told */
+	bool has_framebuffer;
+	struct mb2_tag_framebuffer framebuffer;
+	const struct mb2_tag *vbe;	/* whole tag, or NULL */
+};
+
+/* Implemented by vm/: starts the root VM. Called on the CPU's own stack. */
+void vm_start(const struct boot_info *bi) __attribute__((noreturn));

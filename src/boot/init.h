@@ -1,0 +1,28 @@
+/* Steps of boot_main(), for src/boot only. */
+#pragma once
+
+#include "boot/info.h"
+
+struct boot_range {
+	u64 start, end;
+};
+
+/* Home: chosen among available memory, avoiding modules and the ranges given. */
+bool boot_home_choose(const struct boot_info *bi, const struct boot_range *avoid, size_t n);
+
+/* Bytes of the home taken so far. */
+u64 boot_home_used(void);
+
+/* Makes L0's own page tables for an image that starts at image; the CR3 for them. */
+u64 boot_paging_make(hpa_t image, u64 end_of_memory);
+
+/* Stops with a message that says what to do, unless this CPU has VMX to use. */
+void boot_check_vmx(void);
+
+/* Prints a message for the person in front of the machine, and ends. */
+void boot_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* entry.S */
+void boot_move_image(void *to, const void *from, size_t len, u64 cr3);
+void boot_call_on_stack(const void *arg, void (*fn)(const void *), u64 stack_top)
+	__attribute__((noreturn));

@@ -1,0 +1,120 @@
+/*
+ * From the boot loader's information to a running L0: chooses L0's home,
+ * moves there, sets up the first CPU and starts the root VM. The boot loader's
+ * memory is not relied on after that, except for the modules.
+ */
+#include <string.h>
+
+#include "boot/init.h"
+#include "boot/mb2.h"
+#include "boot/memory.h"
+#include "cpu/idt.h"
+#include "debug/dump.h"
+
+#define VERSION "0.1"
+
+#define MBI_MAX (1u << 20)
+
+extern const u8 image_start[], image_end[];
+extern const u8 boot_entry32[];
+
+static struct boot_info info;
+
+void boot_main(u32 mbi);
+
+static const struct mb2_info *mbi_at(u32 mbi)
+{
+	return hpa_to_ptr(HPA(mbi));
+}
+
+static void parse(const void *mbi)
+{
+	const char *error = boot_mb2_parse(mbi, MBI_MAX, &info), *complaint;
+	size_t len = 0;
+
+	boot_options_parse(info.cmdline, &info.options, &complaint, &len);
+	con_init(info.options.outputs, info.options.label);
+	con_printf("Plastron " VERSION "\n");
+	if (error)
+		boot_fail("the boot loader's Multiboot2 information is unusable: %s", error);
+	if (complaint)
+		con_printf("option \"%.*s\" is not known and ignored (options: console= label= quiet explain nested.shadow=off)\n",
+			   (int)len, complaint);
+}
+
+static void move_home(u32 mbi)
+{
+	u64 image = (u64)image_start - BOOT_IMAGE_BASE, size = image_end - image_start;
+	struct boot_range avoid[] = {
+		{ (u64)boot_entry32 & PAGE_MASK, image + size },
+		{ mbi, mbi + mbi_at(mbi)->total_size },
+	};
+	u64 cr3;
+
+	if (!boot_home_choose(&info, avoid, ARRAY_SIZE(avoid)))
+		boot_fail("no room for Plastron in this machine's memory below 4 GiB (%lu MiB available): give it more memory or smaller modules",
+			  e820_total(&info.map, E820_AVAILABLE) >> 20);
+	void *home = boot_alloc_pages(size / PAGE_SIZE);
+
+	cr3 = boot_paging_make(ptr_to_hpa(home), e820_end_of_memory(&info.map));
+	boot_move_image(home, image_start, size, cr3);
+}
+
+/* The strings in the boot information are used until L1 is loaded over it. */
+static void keep_information(u32 mbi)
+{
+	size_t size = mbi_at(mbi)->total_size;
+	void *copy = boot_alloc_pages(ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE);
+	struct boot_options options = info.options;
+
+	memcpy(copy, mbi_at(mbi), size);
+	boot_mb2_parse(copy, size, &info);
+	info.options = options;
+	info.home = *boot_home();
+	info.l1_map = info.map;
+	if (!e820_set(&info.l1_map, info.home.base.v, info.home.base.v + info.home.size,
+		      E820_RESERVED))
+		boot_fail("the firmware's memory map has too many entries");
+}
+
+static void start_cpu(void)
+{
+	size_t pages = ALIGN_UP(sizeof(struct pcpu), PAGE_SIZE) / PAGE_SIZE;
+	struct pcpu *p = boot_alloc_pages(pages);
+
+	cpu_idt_init();
+	cpu_unexpected = debug_exception;
+	cpu_add(p, cpu_cpuid(1, 0).ebx >> 24);
+	cpu_enter(p);
+}
+
+/* Tenths of a MiB, as "0.3". */
+#define TENTHS(bytes) (bytes) >> 20, ((bytes) & ((1 << 20) - 1)) * 10 >> 20
+
+static void print_memory(u64 image, u64 tables_and_cpu)
+{
+	u64 pool = info.home.size - boot_home_used();
+
+	con_printf("memory: %lu MiB at %#lx: image %lu.%lu, cpu %lu.%lu, pool %lu.%lu\n",
+		   info.home.size >> 20, info.home.base.v, TENTHS(image),
+		   TENTHS(tables_and_cpu), TENTHS(pool));
+}
+
+static void start_vm(const void *bi)
+{
+	vm_start(bi);
+}
+
+void boot_main(u32 mbi)
+{
+	con_init(CON_DEFAULT, "L0");
+	parse(mbi_at(mbi));
+	move_home(mbi);
+	start_cpu();
+	boot_check_vmx();
+	keep_information(mbi);
+	u64 image = image_end - image_start;
+
+	print_memory(image, boot_home_used() - image);
+	boot_call_on_stack(&info, start_vm, cpu_this()->stack_top);
+}

@@ -1,0 +1,100 @@
+/* See options.h. */
+#include "boot/options.h"
+
+#include "lib/str.h"
+
+/* The rest of a word after its prefix, or NULL. */
+static const char *after(const char *word, size_t len, const char *prefix, size_t *rest)
+{
+	size_t n = lib_strlen(prefix);
+
+	if (len < n || !lib_starts_with(word, prefix))
+		return NULL;
+	*rest = len - n;
+	return word + n;
+}
+
+static bool is(const char *word, size_t len, const char *what)
+{
+	size_t rest;
+
+	return after(word, len, what, &rest) && rest == 0;
+}
+
+/* "e9,com1,vga": any of them. */
+static bool parse_outputs(const char *v, size_t len, u32 *outputs)
+{
+	u32 result = 0;
+
+	while (len) {
+		size_t n = 0;
+
+		while (n < len && v[n] != ',')
+			n++;
+		if (is(v, n, "e9"))
+			result |= CON_E9;
+		else if (is(v, n, "com1"))
+			result |= CON_COM1;
+		else if (is(v, n, "vga"))
+			result |= CON_VGA;
+		else
+			return false;
+		if (n < len)
+			n++;
+		v += n;
+		len -= n;
+	}
+	*outputs = result;
+	return true;
+}
+
+static bool parse_label(const char *v, size_t len, char *label)
+{
+	if (len == 0 || len >= CON_LABEL_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		label[i] = v[i];
+	label[len] = '\0';
+	return true;
+}
+
+static bool parse_word(const char *w, size_t len, struct boot_options *o)
+{
+	const char *v;
+	size_t n;
+
+	v = after(w, len, "console=", &n);
+	if (v)
+		return parse_outputs(v, n, &o->outputs);
+	v = after(w, len, "label=", &n);
+	if (v)
+		return parse_label(v, n, o->label);
+	if (is(w, len, "quiet"))
+		o->quiet = true;
+	else if (is(w, len, "explain"))
+		o->explain = true;
+	else if (is(w, len, "nested.shadow=off"))
+		o->nested_shadow = false;
+	else if (is(w, len, "nested.shadow=on"))
+		o->nested_shadow = true;
+	else
+		return false;
+	return true;
+}
+
+void boot_options_parse(const char *cmdline, struct boot_options *o,
+			const char **complaint, size_t *complaint_len)
+{
+	const char *word;
+	size_t len;
+
+	*o = (struct boot_options){
+		.outputs = CON_DEFAULT, .label = "L0", .nested_shadow = true,
+	};
+	*complaint = NULL;
+	while (lib_next_word(&cmdline, &word, &len))
+		if (!parse_word(word, len, o) && !*complaint) {
+			*complaint = word;
+			*complaint_len = len;
+		}
+}
