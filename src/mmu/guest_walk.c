@@ -1,0 +1,218 @@
+/*
+ * The walk itself, for all paging modes: none, 32-bit, PAE, four and five
+ * levels. Levels count from 1 (page table) upwards.
+ */
+#include "mmu/guest_walk.h"
+#include "mmu/guest_rights.h"
+#include "engine_ops.h"
+
+#define MAX_LEVELS 5
+#define MAX_RESTARTS 16
+#define ADDR_52 0x000ffffffffff000ull
+
+enum mode { MODE_32BIT, MODE_PAE, MODE_LONG };
+enum step { STEP_LEAF, STEP_TABLE, STEP_NOT_PRESENT, STEP_RESERVED };
+
+struct walk {
+	struct vm *vm;
+	const struct mmu_paging *p;
+	enum mode mode;
+	u64 gva;
+	struct mmu_rights rights;
+	u32 level;			/* of the entry read last */
+	u32 top;
+	u64 entry[MAX_LEVELS + 1];	/* by level */
+	gpa1_t at[MAX_LEVELS + 1];
+};
+
+static u32 entry_size(const struct walk *w)
+{
+	return w->mode == MODE_32BIT ? 4 : 8;
+}
+
+static u8 level_shift(const struct walk *w, u32 level)
+{
+	return (u8)(PAGE_SHIFT + (w->mode == MODE_32BIT ? 10 : 9) * (level - 1));
+}
+
+static bool is_leaf(const struct walk *w, u64 entry)
+{
+	if (w->level == 1)
+		return true;
+	if (!(entry & PTE_PS))
+		return false;
+	if (w->mode == MODE_32BIT)
+		return w->p->cr4 & CR4_PSE;
+	return w->level <= 3;
+}
+
+static u64 reserved_32bit(const struct walk *w, bool leaf)
+{
+	u32 bits = MIN(w->p->maxphyaddr, (u8)40);	/* PSE-36 reaches no further */
+
+	if (w->level == 1 || !leaf)
+		return 0;
+	return (BIT(22) - 1) & ~(BIT(MAX(bits, 32u) - 19) - 1);
+}
+
+static u64 reserved(const struct walk *w, bool leaf)
+{
+	u64 bits = ADDR_52 & ~(BIT(w->p->maxphyaddr) - 1);
+
+	if (w->mode == MODE_32BIT)
+		return reserved_32bit(w, leaf);
+	if (!(w->p->efer & EFER_NXE))
+		bits |= PTE_NX;
+	if (w->mode == MODE_PAE)
+		bits |= 0x7ffull << 52;
+	if (w->level > 3 || (w->level == 3 && !w->p->pg_1g))
+		bits |= PTE_PS;
+	if (leaf && w->level > 1)
+		bits |= (BIT(level_shift(w, w->level)) - 1) & ~(BIT(13) - 1);
+	return bits;
+}
+
+static enum step read_entry(struct walk *w, gpa1_t table)
+{
+	u32 size = entry_size(w);
+	u32 per_table = (u32)(PAGE_SIZE / size);
+	u32 index = (u32)(w->gva >> level_shift(w, w->level)) & (per_table - 1);
+	u64 entry = 0;
+	bool leaf;
+
+	w->at[w->level] = GPA1(table.v + index * size);
+	if (!op_gpa1_read(w->vm, w->at[w->level], &entry, size))
+		entry = size == 4 ? 0xffffffffull : ~0ull;
+	w->entry[w->level] = entry;
+	if (!(entry & PTE_P))
+		return STEP_NOT_PRESENT;
+	leaf = is_leaf(w, entry);
+	if (entry & reserved(w, leaf))
+		return STEP_RESERVED;
+	w->rights.w &= !!(entry & PTE_W);
+	w->rights.u &= !!(entry & PTE_U);
+	w->rights.nx |= !!(entry & PTE_NX);
+	if (!leaf)
+		return STEP_TABLE;
+	w->rights.pkey = entry >> PTE_PKEY_SHIFT & 15;
+	return STEP_LEAF;
+}
+
+/* Where the walk starts; false: a PDPTE is not present. */
+static bool walk_start(struct walk *w, gpa1_t *table)
+{
+	const struct mmu_paging *p = w->p;
+	u64 pdpte;
+
+	w->rights = (struct mmu_rights){ .w = true, .u = true };
+	*table = GPA1(p->cr3 & ADDR_52);
+	if (w->mode == MODE_LONG) {
+		w->top = p->cr4 & CR4_LA57 ? 5 : 4;
+		return true;
+	}
+	w->top = 2;
+	if (w->mode == MODE_32BIT) {
+		*table = GPA1(p->cr3 & 0xfffff000);
+		return true;
+	}
+	pdpte = p->pdpte[w->gva >> 30 & 3];
+	*table = GPA1(pdpte & ADDR_52);
+	return pdpte & PTE_P;
+}
+
+static enum step walk_tables(struct walk *w)
+{
+	enum step step;
+	gpa1_t table;
+
+	if (!walk_start(w, &table))
+		return STEP_NOT_PRESENT;
+	for (w->level = w->top;; w->level--) {
+		step = read_entry(w, table);
+		if (step != STEP_TABLE)
+			return step;
+		table = GPA1(w->entry[w->level] & ADDR_52);
+	}
+}
+
+static struct mmu_translation translation(const struct walk *w)
+{
+	u64 leaf = w->entry[w->level];
+	u64 within = BIT(level_shift(w, w->level)) - 1;
+	u64 page = leaf & ADDR_52 & ~within;
+
+	if (w->mode == MODE_32BIT && w->level == 2)
+		page |= (leaf >> 13 & 0xff) << 32;
+	return (struct mmu_translation){
+		.gpa = GPA1(page | (w->gva & within)),
+		.shift = level_shift(w, w->level),
+	};
+}
+
+/* false: an entry is no longer what was judged. */
+static bool set_flags(const struct walk *w, enum mmu_access access)
+{
+	u32 level;
+
+	for (level = w->top; level >= w->level; level--) {
+		u64 judged = w->entry[level], now = judged, flags = PTE_A;
+
+		if (level == w->level && access == MMU_WRITE)
+			flags |= PTE_D;
+		if ((judged & flags) == flags)
+			continue;
+		if (op_gpa1_cmpxchg(w->vm, w->at[level], entry_size(w), &now, judged | flags) &&
+		    now != judged)
+			return false;
+	}
+	return true;
+}
+
+static u32 walk_error(const struct walk *w, enum step step, enum mmu_access access, u32 flags)
+{
+	switch (step) {
+	case STEP_LEAF:
+		return mmu_rights_fault(w->p, &w->rights, access, flags);
+	case STEP_RESERVED:
+		return PF_P | PF_RSVD | mmu_access_bits(w->p, access, flags);
+	default:
+		return mmu_access_bits(w->p, access, flags);
+	}
+}
+
+static enum mode paging_mode(const struct mmu_paging *p)
+{
+	if (p->efer & EFER_LMA)
+		return MODE_LONG;
+	return p->cr4 & CR4_PAE ? MODE_PAE : MODE_32BIT;
+}
+
+bool mmu_walk(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mmu_access access,
+	      u32 flags, bool commit, struct mmu_translation *t, struct mmu_fault *fault)
+{
+	struct walk w = { .vm = vm, .p = p, .mode = paging_mode(p), .gva = gva.v };
+	u32 tries;
+
+	if (w.mode != MODE_LONG)
+		w.gva &= 0xffffffff;
+	if (!(p->cr0 & CR0_PG)) {
+		*t = (struct mmu_translation){ .gpa = GPA1(w.gva), .shift = 64 };
+		return true;
+	}
+	for (tries = 0; tries < MAX_RESTARTS; tries++) {
+		enum step step = walk_tables(&w);
+		u32 error = walk_error(&w, step, access, flags);
+
+		if (step != STEP_LEAF || error) {
+			*fault = (struct mmu_fault){ .error_code = error, .cr2 = w.gva };
+			return false;
+		}
+		if (commit && !set_flags(&w, access))
+			continue;
+		*t = translation(&w);
+		return true;
+	}
+	/* Somebody rewrites the tables faster than they can be walked: a spurious #PF. */
+	*fault = (struct mmu_fault){ mmu_access_bits(p, access, flags), w.gva };
+	return false;
+}

@@ -1,0 +1,53 @@
+/*
+ * Paging as a guest of L0 set it up: linear address to GPA1, and reads and
+ * writes of guest memory through it. Canonicality and segmentation are the
+ * caller's. A physical address where nothing is reads as ones and swallows
+ * writes, as on a bus, so that a walk has two ends only: a translation or #PF.
+ * Source: SDM Vol. 3A "Paging".
+ *
+ * Always: each entry is read once for each walk; a walk that faults changes
+ * nothing; accessed and dirty flags are set by compare-and-exchange against
+ * the very values that were judged.
+ */
+#pragma once
+
+#include "types.h"
+#include "x86.h"
+
+struct vm;
+
+struct mmu_paging {
+	u64 cr0, cr3, cr4, efer, rflags;
+	u64 pdpte[4];		/* PAE paging only: as the processor loaded them */
+	u32 pkru, pkrs;
+	u8 maxphyaddr;
+	u8 cpl;
+	bool pg_1g;
+};
+
+enum mmu_access { MMU_READ, MMU_WRITE, MMU_FETCH };
+
+/* An access to a system structure (descriptor tables, TSS...) at any CPL. */
+#define MMU_IMPLICIT 1u
+/* mmu_gva_read(): read as an instruction fetch. */
+#define MMU_AS_FETCH 2u
+
+struct mmu_translation {
+	gpa1_t gpa;
+	u8 shift;		/* of the page; 64: paging is off */
+};
+
+struct mmu_fault {
+	u32 error_code;
+	u64 cr2;
+};
+
+/* true: *t; false: *fault. Sets accessed and dirty flags only with commit. */
+bool mmu_walk(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mmu_access access,
+	      u32 flags, bool commit, struct mmu_translation *t, struct mmu_fault *fault);
+
+bool mmu_gva_read(struct vm *vm, const struct mmu_paging *p, gva_t gva, void *buf, size_t len,
+		  u32 flags, struct mmu_fault *fault);
+/* Nothing is written unless every page of the range may be. */
+bool mmu_gva_write(struct vm *vm, const struct mmu_paging *p, gva_t gva, const void *buf, size_t len,
+		   u32 flags, struct mmu_fault *fault);
