@@ -1,0 +1,50 @@
+/*
+ * What the tables of fields.c know beyond nested.h: widths, high access, and
+ * walks over sets of fields.
+ */
+#pragma once
+
+#include "nested/nested.h"
+
+/* Bits that a field of this encoding can hold. */
+static inline u64 nested_field_mask(u32 encoding)
+{
+	switch (VMCS_WIDTH(encoding)) {
+	case VMCS_WIDTH_16:
+		return 0xffff;
+	case VMCS_WIDTH_32:
+		return 0xffffffff;
+	default:
+		return ~0ull;
+	}
+}
+
+static inline bool field_set_empty(const struct field_set *s)
+{
+	u64 any = 0;
+
+	for (unsigned k = 0; k < VF_WORDS; k++)
+		any |= s->w[k];
+	return !any;
+}
+
+static inline bool field_set_meet(const struct field_set *a, const struct field_set *b)
+{
+	u64 any = 0;
+
+	for (unsigned k = 0; k < VF_WORDS; k++)
+		any |= a->w[k] & b->w[k];
+	return any;
+}
+
+/* Removes and returns the lowest field of a non-empty word of a set. */
+static always_inline unsigned field_pop(u64 *word, unsigned k)
+{
+	unsigned bit = (unsigned)__builtin_ctzll(*word);
+
+	*word &= *word - 1;
+	return k * 64 + bit;
+}
+
+/* Every field that exists in some VMCS of this table; bits past VF_COUNT are 0. */
+extern const struct field_set nested_fields_all;

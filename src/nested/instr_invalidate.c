@@ -1,0 +1,91 @@
+/*
+ * INVEPT and INVVPID of L1. A type that does not exist fails before the
+ * descriptor is read, as in the SDM's operation sections.
+ */
+#include "nested/instr.h"
+
+#include "mmu/ept02.h"
+#include "nested/vpid.h"
+#include "x86.h"
+
+typedef unsigned long long ull;
+
+#define EPTP_RESERVED 0xf80ull		/* bit 7: supervisor shadow stacks, not offered */
+
+/* SDM 3C "Checks on VM-Execution Control Fields": "enable EPT". */
+static bool eptp_is_valid(const struct vmx_caps *c, u64 eptp)
+{
+	u64 type = eptp & EPTP_MT;
+
+	if (!(type == MT_UC && (c->ept_vpid & EPTCAP_UC)) &&
+	    !(type == MT_WB && (c->ept_vpid & EPTCAP_WB)))
+		return false;
+	if ((eptp & 0x38) != EPTP_WALK_4 || !(c->ept_vpid & EPTCAP_WALK4))
+		return false;
+	if ((eptp & EPTP_AD) && !(c->ept_vpid & EPTCAP_AD))
+		return false;
+	return !(eptp & EPTP_RESERVED) && !(eptp >> c->maxphyaddr);
+}
+
+/* Bits 25, 26 of the capability are the types 1, 2. */
+static bool invept_has(const struct vmx_caps *c, u64 type)
+{
+	return (type == INVEPT_SINGLE && (c->ept_vpid & EPTCAP_INVEPT_SINGLE)) ||
+	       (type == INVEPT_GLOBAL && (c->ept_vpid & EPTCAP_INVEPT_GLOBAL));
+}
+
+struct outcome insn_invept(const struct nested_insn *in)
+{
+	struct nested_vcpu *n = in->n;
+	u64 type = nested_gpr_read(in, INSN_REG2(in->info));
+	struct outcome o;
+	u64 desc[2];
+
+	if (!invept_has(&n->caps, type))
+		return VMFAIL(in, VMERR_INVALID_OPERAND, "there is no type %llu", (ull)type);
+	if (!nested_operand_read(in, desc, sizeof(desc), &o))
+		return INSN_FAULT(in, o, "memory operand");
+	/* Stamps of ept02 tell the entry to execute the hardware's INVEPT. */
+	if (type == INVEPT_GLOBAL) {
+		ept02_invalidate_all(n->ept02s);
+		return OUTCOME_OK;
+	}
+	if (!eptp_is_valid(&n->caps, desc[0]))
+		return VMFAIL(in, VMERR_INVALID_OPERAND, "0x%llx is no EPTP that a VM entry "
+			      "would accept", (ull)desc[0]);
+	ept02_invalidate(n->ept02s, desc[0]);
+	return OUTCOME_OK;
+}
+
+/* NULL: the descriptor is good for this type. */
+static const char *invvpid_wrong(struct nested_vcpu *n, u64 type, const u64 *desc)
+{
+	if (desc[0] >> 16)
+		return "reserved bits of the descriptor are set";
+	if (type != INVVPID_ALL && !desc[0])
+		return "VPID 0 is not a guest's";
+	if (type == INVVPID_ADDR &&
+	    !nested_is_canonical(desc[1], op_hw_read(n, VMCS_GUEST_CR4)))
+		return "the linear address is not canonical";
+	return NULL;
+}
+
+struct outcome insn_invvpid(const struct nested_insn *in)
+{
+	struct nested_vcpu *n = in->n;
+	u64 type = nested_gpr_read(in, INSN_REG2(in->info));
+	struct outcome o;
+	const char *why;
+	u64 desc[2];
+
+	/* Bits 43:40 of the capability are the types 3..0. */
+	if (type > INVVPID_SINGLE_RG || !(n->caps.ept_vpid & EPTCAP_INVVPID_ADDR << type))
+		return VMFAIL(in, VMERR_INVALID_OPERAND, "there is no type %llu", (ull)type);
+	if (!nested_operand_read(in, desc, sizeof(desc), &o))
+		return INSN_FAULT(in, o, "memory operand");
+	why = invvpid_wrong(n, type, desc);
+	if (why)
+		return VMFAIL(in, VMERR_INVALID_OPERAND, "%s", why);
+	nested_vpid_flush(n, (u32)type, (u16)desc[0], GVA(desc[1]));
+	return OUTCOME_OK;
+}

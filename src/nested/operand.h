@@ -1,0 +1,34 @@
+/*
+ * Operands of L1's VMX instructions, as the VM-exit instruction information and
+ * the exit qualification describe them. Reads vmcs01, which is current.
+ *
+ * Always: a read or write that faults has changed nothing.
+ */
+#pragma once
+
+#include "nested/nested.h"
+
+/* An exit of L1 by a VMX instruction, decoded as far as the prologue needs it. */
+struct nested_insn {
+	struct nested_vcpu *n;
+	const char *name;
+	u32 info;		/* VM-exit instruction information; 0: no operands */
+	bool mode64;		/* CS.L in IA-32e mode; else protected mode */
+	u64 efer;
+};
+
+/* SDM 3C "Information for VM Exits Due to Instruction Execution". */
+#define INSN_IS_REGISTER(info) ((info) & BIT32(10))
+#define INSN_REG1(info) (((info) >> 3) & 15)
+#define INSN_REG2(info) ((info) >> 28)
+
+u64 nested_gpr_read(const struct nested_insn *in, unsigned reg);
+void nested_gpr_write(const struct nested_insn *in, unsigned reg, u64 value);
+/* 48 bits of linear address, or 57 with CR4.LA57; the rest copies the top one. */
+bool nested_is_canonical(u64 a, u64 cr4);
+
+/* The memory operand; false: *fault is what L1 gets instead. */
+bool nested_operand_read(const struct nested_insn *in, void *to, size_t len,
+			 struct outcome *fault);
+bool nested_operand_write(const struct nested_insn *in, const void *from, size_t len,
+			  struct outcome *fault);

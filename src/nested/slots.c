@@ -1,0 +1,249 @@
+/*
+ * The active VMCSs of L1: a bounded cache with least-recently-used eviction,
+ * the format of a vmcs12 in L1's page, and the shadow VMCS of a slot.
+ *
+ * Always: a region is in at most one slot; the current slot is never evicted;
+ * what leaves a slot is in L1's page, launch state included. What comes from
+ * L1's page is hostile: each value is cut to its field's width, and a field
+ * that L1 does not have is 0.
+ */
+#include "nested/slots.h"
+
+#include <string.h>
+
+#include "engine_ops.h"
+#include "nested/fields.h"
+
+/*
+ * VMCS region, SDM 3C "Format of the VMCS Region": the first eight bytes are
+ * architectural, the rest is ours. Values are in the order of vmcs_fields.def;
+ * another length of the table is another format, and reads as all zero.
+ */
+#define REGION_FORMAT (0x504c0000u | VF_COUNT)
+#define REGION_LAUNCHED 1u
+
+struct region {
+	u32 revision;		/* L1's */
+	u32 abort;		/* VMX-abort indicator */
+	u32 format;
+	u32 launched;
+	u64 v[VF_COUNT];
+};
+_Static_assert(sizeof(struct region) <= PAGE_SIZE, "vmcs12 fits its region");
+
+static gpa1_t region_at(gpa1_t gpa, size_t offset)
+{
+	return GPA1(gpa.v + offset);
+}
+
+static bool is_free(const struct nested_vmcs *s)
+{
+	return s->gpa.v == NESTED_NO_VMPTR.v;
+}
+
+/* Forgets what is L1's; hardware regions and merged pages stay with the slot. */
+static void make_free(struct nested_vmcs *s)
+{
+	static const struct field_set none;
+
+	s->gpa = NESTED_NO_VMPTR;
+	s->launched = s->launched02 = s->ready02 = false;
+	s->unchecked = 0;
+	s->last_used = 0;
+	s->ept02 = NULL;
+	s->dirty = s->stale = s->shadow_dirty = none;
+	memset(s->v, 0, sizeof(s->v));
+}
+
+void nested_slots_reset(struct nested_vcpu *n)
+{
+	for (unsigned i = 0; i < NESTED_SLOTS; i++)
+		make_free(&n->slot[i]);
+	n->current = NULL;
+}
+
+struct nested_vmcs *nested_slot_find(struct nested_vcpu *n, gpa1_t gpa)
+{
+	for (unsigned i = 0; i < NESTED_SLOTS; i++)
+		if (n->slot[i].gpa.v == gpa.v)
+			return &n->slot[i];
+	return NULL;
+}
+
+/* A free slot, or the least recently used of those that may go. */
+static struct nested_vmcs *victim(struct nested_vcpu *n)
+{
+	struct nested_vmcs *oldest = NULL;
+
+	for (unsigned i = 0; i < NESTED_SLOTS; i++) {
+		struct nested_vmcs *s = &n->slot[i];
+
+		if (is_free(s))
+			return s;
+		if (s != n->current && (!oldest || s->last_used < oldest->last_used))
+			oldest = s;
+	}
+	return oldest;
+}
+
+static void sanitise(const struct nested_vcpu *n, u64 *v)
+{
+	for (unsigned i = 0; i < VF_COUNT; i++) {
+		if (field_test(&n->exists, i))
+			v[i] &= nested_field_mask(nested_field_encoding[i]);
+		else
+			v[i] = 0;
+	}
+}
+
+struct nested_vmcs *nested_slot_load(struct nested_vcpu *n, gpa1_t gpa)
+{
+	struct nested_vmcs *s = victim(n);
+	u32 head[2];	/* format, launched */
+
+	if (!is_free(s))
+		nested_slot_flush(n, s);
+	s->gpa = gpa;
+	s->unchecked = ~0u;
+	s->dirty = nested_fields_all;
+	for (unsigned k = 0; k < VF_WORDS; k++)
+		s->shadow_dirty.w[k] = n->exists.w[k] & (nested_fields_shadow_ro.w[k] |
+							 nested_fields_shadow_rw.w[k]);
+	if (!op_gpa1_read(n->vm, region_at(gpa, offsetof(struct region, format)),
+			  head, sizeof(head)) || head[0] != REGION_FORMAT)
+		return s;
+	if (!op_gpa1_read(n->vm, region_at(gpa, offsetof(struct region, v)),
+			  s->v, sizeof(s->v)))
+		memset(s->v, 0, sizeof(s->v));
+	s->launched = head[1] == REGION_LAUNCHED;
+	sanitise(n, s->v);
+	return s;
+}
+
+static void write_back(struct nested_vcpu *n, const struct nested_vmcs *s)
+{
+	const u32 head[2] = { REGION_FORMAT, s->launched ? REGION_LAUNCHED : 0 };
+
+	/* L1 took the memory away: then it took its data away, too. */
+	if (op_gpa1_write(n->vm, region_at(s->gpa, offsetof(struct region, format)),
+			  head, sizeof(head)))
+		op_gpa1_write(n->vm, region_at(s->gpa, offsetof(struct region, v)),
+			      s->v, sizeof(s->v));
+}
+
+void nested_slot_flush(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	if (!field_set_empty(&s->stale))
+		nested_sync_cold(n, s);
+	nested_shadow_pull(n, s);
+	write_back(n, s);
+	/* The slot's next owner starts with a VMCS that is clear. */
+	if (s->ready02)
+		op_hw_clear(n, s->vmcs02);
+	make_free(s);
+	if (n->current == s) {
+		n->current = NULL;
+		nested_slot_link(n);
+	}
+}
+
+void nested_region_clear(struct nested_vcpu *n, gpa1_t gpa)
+{
+	const u32 launched = 0;
+
+	op_gpa1_write(n->vm, region_at(gpa, offsetof(struct region, launched)),
+		      &launched, sizeof(launched));
+}
+
+static bool is_shadowed(const struct nested_vcpu *n, const struct nested_vmcs *s)
+{
+	return n->use_shadow && s->shadow.v;
+}
+
+void nested_slot_link(struct nested_vcpu *n)
+{
+	struct nested_vmcs *s = n->current;
+	bool on = s && is_shadowed(n, s);
+	u32 was, controls;
+
+	if (!n->use_shadow)
+		return;
+	if (on)
+		nested_shadow_push(n, s);
+	op_hw_write(n, VMCS_VMCS_LINK_POINTER, on ? s->shadow.v : ~0ull);
+	was = (u32)op_hw_read(n, VMCS_PROC2_CONTROLS);
+	controls = on ? was | PROC2_SHADOW_VMCS : was & ~PROC2_SHADOW_VMCS;
+	if (controls != was)
+		op_hw_write(n, VMCS_PROC2_CONTROLS, controls);
+}
+
+void nested_shadow_push(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	if (!is_shadowed(n, s) || field_set_empty(&s->shadow_dirty))
+		return;
+	op_hw_load(n, s->shadow);
+	for (unsigned k = 0; k < VF_WORDS; k++) {
+		u64 left = s->shadow_dirty.w[k];
+
+		while (left) {
+			unsigned i = field_pop(&left, k);
+
+			op_hw_write(n, nested_field_encoding[i], s->v[i]);
+		}
+		s->shadow_dirty.w[k] = 0;
+	}
+	op_hw_load(n, n->vmcs01);
+}
+
+void nested_shadow_pull(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	if (!is_shadowed(n, s))
+		return;
+	/* What was never pushed is not L1's word on the field. */
+	if (unlikely(field_set_meet(&s->shadow_dirty, &nested_fields_shadow_rw)))
+		nested_shadow_push(n, s);
+	op_hw_load(n, s->shadow);
+	for (unsigned k = 0; k < VF_WORDS; k++) {
+		u64 left = nested_fields_shadow_rw.w[k] & n->exists.w[k];
+
+		while (left) {
+			unsigned i = field_pop(&left, k);
+			u64 now = op_hw_read(n, nested_field_encoding[i]);
+
+			if (now == s->v[i])
+				continue;
+			s->v[i] = now;
+			field_set(&s->dirty, i);
+			s->unchecked |= BIT32(nested_field_group[i]);
+		}
+	}
+	op_hw_load(n, n->vmcs01);
+}
+
+u64 nested_field_read(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index)
+{
+	if (unlikely(field_test(&s->stale, index)))
+		nested_sync_cold(n, s);
+	if (is_shadowed(n, s) && field_test(&nested_fields_shadow_rw, index))
+		nested_shadow_pull(n, s);
+	return s->v[index];
+}
+
+void nested_field_write(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index, u64 value)
+{
+	bool shadowed = is_shadowed(n, s) &&
+			(field_test(&nested_fields_shadow_rw, index) ||
+			 field_test(&nested_fields_shadow_ro, index));
+
+	value &= nested_field_mask(nested_field_encoding[index]);
+	if (value == s->v[index] && !field_test(&s->stale, index) && !shadowed)
+		return;
+	s->v[index] = value;
+	field_clear(&s->stale, index);
+	field_set(&s->dirty, index);
+	s->unchecked |= BIT32(nested_field_group[index]);
+	if (shadowed) {
+		field_set(&s->shadow_dirty, index);
+		nested_shadow_push(n, s);
+	}
+}

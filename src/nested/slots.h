@@ -1,0 +1,17 @@
+/*
+ * The hardware shadow VMCS of a slot, on the exit path. While L1 runs, the
+ * current slot's shadow_dirty is empty and the shadow holds the truth of the
+ * fields that L1 may write in it.
+ */
+#pragma once
+
+#include "nested/nested.h"
+
+/* v[] to the shadow: what is in shadow_dirty. vmcs01 is current before and after. */
+void nested_shadow_push(struct nested_vcpu *n, struct nested_vmcs *s);
+/* The shadow to v[]: what L1 may have written. vmcs01 is current before and after. */
+void nested_shadow_pull(struct nested_vcpu *n, struct nested_vmcs *s);
+/* Frees every slot without writing it back: for entry into VMX operation. */
+void nested_slots_reset(struct nested_vcpu *n);
+/* VMCLEAR of a region that is not active: its launch state becomes clear. */
+void nested_region_clear(struct nested_vcpu *n, gpa1_t gpa);

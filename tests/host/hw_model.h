@@ -1,0 +1,64 @@
+/*
+ * The hardware below the engine, as arrays: VMCSs with fields, launch state and
+ * which one is loaded; MSRs; counters of what the engine asked for; the log.
+ *
+ * Always: what a processor would refuse (a field that does not exist, an access
+ * with no VMCS loaded, VMPTRLD of what is no VMCS) ends the test at once.
+ */
+#pragma once
+
+#include "vmx_caps.h"
+
+#define HW_REGIONS 80
+#define HW_MSRS 64
+#define HW_LOG_SIZE 4096
+
+struct hw_region {
+	hpa_t at;
+	bool shadow;
+	bool clear;		/* since the last load */
+	u64 v[VF_COUNT];
+};
+
+struct hw_flush {
+	u32 type;
+	u64 what;		/* EPTP or VPID */
+	gva_t address;
+};
+
+struct hw_counts {
+	u64 loads, reads, writes, clears, invepts, invvpids, msr_reads, msr_writes;
+};
+
+struct hw_model {
+	struct vmx_caps caps;
+	bool exists[VF_COUNT];
+	struct hw_region region[HW_REGIONS];
+	unsigned regions;
+	struct hw_region *loaded;
+	struct { u32 msr; u64 value; } msr[HW_MSRS];
+	unsigned msrs;
+	struct hw_counts count;
+	struct hw_flush last_invept, last_invvpid;
+	char log[HW_LOG_SIZE];	/* emptied when it is full */
+	unsigned log_len;
+};
+
+/* The Skylake-X of Bochs 3.0. */
+void hw_model_init(struct hw_model *hw);
+/* Makes a VMCS at this address; returns it. */
+struct hw_region *hw_region_add(struct hw_model *hw, hpa_t at, bool shadow);
+struct hw_region *hw_region_at(struct hw_model *hw, hpa_t at);
+void hw_msr_set(struct hw_model *hw, u32 msr, u64 value);
+
+void hw_load(struct hw_model *hw, hpa_t at);
+void hw_clear(struct hw_model *hw, hpa_t at);
+u64 hw_read(struct hw_model *hw, u32 encoding);
+void hw_write(struct hw_model *hw, u32 encoding, u64 v);
+/* What vm/ would write to a new vmcs02; here nothing, but one must be loaded. */
+void hw_init_vmcs02(struct hw_model *hw);
+void hw_invept(struct hw_model *hw, u64 eptp);
+void hw_invvpid(struct hw_model *hw, u32 type, u16 vpid, gva_t a);
+bool hw_msr_read(struct hw_model *hw, u32 msr, u64 *v);
+bool hw_msr_write(struct hw_model *hw, u32 msr, u64 v);
+void hw_log(struct hw_model *hw, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
