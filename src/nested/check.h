@@ -20,6 +20,8 @@ struct check_env {
 	const u64 *v;			/* vmcs12, whole */
 	bool lma;			/* L1's IA32_EFER.LMA at the entry */
 	u64 vmptr, vmxon_region;	/* GPA1; for the link pointer's rules */
+	bool rtm;			/* L1's CPU has RTM */
+	u64 perf_global;		/* bits of L1's IA32_PERF_GLOBAL_CTRL */
 	u32 disabled;			/* for mutation tests: CHECK id to skip + 1; 0 none */
 };
 
@@ -34,5 +36,18 @@ bool nested_check_controls(const struct check_env *e, struct check_failure *f);
 bool nested_check_host(const struct check_env *e, struct check_failure *f);
 bool nested_check_guest(const struct check_env *e, struct check_failure *f);
 
+/* What a check that fails comes to: VMfail 7, VMfail 8, or exit 33 with this qualification. */
+enum check_stage {
+	STAGE_CONTROLS, STAGE_HOST,
+	STAGE_GUEST,		/* 0 */
+	STAGE_PDPTE,		/* 2 */
+	STAGE_NMI,		/* 3 */
+	STAGE_LINK,		/* 4 */
+};
+
 struct check_row { const char *id, *field, *rule, *section; u8 stage; };
 extern const struct check_row nested_check_rows[CHECK_COUNT];
+
+/* Tells the user, in one line, why L1's VMLAUNCH or VMRESUME (what) failed. */
+void nested_explain_failure(struct nested_vcpu *n, const char *what,
+			    const struct check_env *e, const struct check_failure *f);
