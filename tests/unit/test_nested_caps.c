@@ -1,0 +1,141 @@
+/* nested/caps.c: what L1 is told, on the Skylake-X of Bochs 3.0 and on lesser CPUs. */
+#include "nested_kit.h"
+
+static const struct { u32 msr; u64 value; } skylake[] = {
+	{ MSR_IA32_VMX_BASIC, 0x00d8100000000000 | NESTED_REVISION },
+	{ MSR_IA32_VMX_PINBASED, 0x000000ff00000016 },
+	{ MSR_IA32_VMX_PROCBASED, 0xfff9fffe0401e172 },
+	{ MSR_IA32_VMX_EXIT, 0x007fefff00036dff },
+	{ MSR_IA32_VMX_ENTRY, 0x0000d3ff000011ff },
+	{ MSR_IA32_VMX_MISC, 0x600401e0 },
+	{ MSR_IA32_VMX_CR0_FIXED0, 0x80000021 },
+	{ MSR_IA32_VMX_CR0_FIXED1, 0xffffffff },
+	{ MSR_IA32_VMX_CR4_FIXED0, 0x2000 },
+	{ MSR_IA32_VMX_CR4_FIXED1, 0x3727ff },
+	{ MSR_IA32_VMX_VMCS_ENUM, 0x32 },
+	{ MSR_IA32_VMX_PROCBASED2, 0x02111fff00000000 },
+	{ MSR_IA32_VMX_EPT_VPID_CAP, 0x00000f0106334141 },
+	{ MSR_IA32_VMX_TRUE_PINBASED, 0x000000ff00000016 },
+	{ MSR_IA32_VMX_TRUE_PROCBASED, 0xfff9fffe04006172 },
+	{ MSR_IA32_VMX_TRUE_EXIT, 0x007fefff00036dfb },
+	{ MSR_IA32_VMX_TRUE_ENTRY, 0x0000d3ff000011fb },
+};
+
+static void the_truth_on_skylake(void **state)
+{
+	struct kit k;
+	u64 v;
+
+	(void)state;
+	kit_start(&k);
+	for (unsigned i = 0; i < ARRAY_SIZE(skylake); i++) {
+		assert_true(nested_caps_read(&k.n, skylake[i].msr, &v));
+		if (v != skylake[i].value)
+			fail_msg("MSR %#x is %#llx", skylake[i].msr, (unsigned long long)v);
+	}
+	kit_end(&k);
+}
+
+static void absent_msrs_fault(void **state)
+{
+	struct kit k;
+	u64 v;
+
+	(void)state;
+	kit_start(&k);
+	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_VMFUNC, &v));
+	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_PROCBASED3, &v));
+	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_EXIT2, &v));
+	assert_false(nested_caps_read(&k.n, MSR_IA32_FEATURE_CONTROL, &v));
+	k.hw.caps.proc2.may = 0;
+	nested_caps_init(&k.n);
+	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_EPT_VPID_CAP, &v));
+	k.hw.caps.proc.may &= ~PROC_SECONDARY;
+	nested_caps_init(&k.n);
+	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_PROCBASED2, &v));
+	kit_end(&k);
+}
+
+static void no_bit_is_in_two_rows(void **state)
+{
+	u64 seen[CAP_REGISTERS] = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < nested_cap_row_count; i++) {
+		const struct nested_cap_row *r = &nested_cap_rows[i];
+
+		assert_int_equal(seen[r->reg] & r->bits, 0);
+		seen[r->reg] |= r->bits;
+	}
+}
+
+/* Whatever the hardware says, L1 is told no more, and nothing that is not in the table. */
+static void random_hardware(void **state)
+{
+	struct unit_random r = { 7 };
+	struct kit k;
+
+	(void)state;
+	kit_start(&k);
+	for (unsigned i = 0; i < 20000; i++) {
+		struct vmx_allowed *pair[] = { &k.hw.caps.pin, &k.hw.caps.proc, &k.hw.caps.proc2,
+					       &k.hw.caps.exit, &k.hw.caps.entry };
+		const struct vmx_allowed *mine[] = { &k.n.caps.pin, &k.n.caps.proc,
+						     &k.n.caps.proc2, &k.n.caps.exit,
+						     &k.n.caps.entry };
+
+		for (unsigned p = 0; p < ARRAY_SIZE(pair); p++)
+			pair[p]->may = (u32)unit_random(&r) | pair[p]->must;
+		k.hw.caps.ept_vpid = unit_random(&r);
+		k.hw.caps.misc = unit_random(&r);
+		nested_caps_init(&k.n);
+		for (unsigned p = 0; p < ARRAY_SIZE(pair); p++)
+			assert_int_equal(mine[p]->may & ~pair[p]->may, 0);
+		assert_int_equal(k.n.caps.ept_vpid & ~k.hw.caps.ept_vpid, 0);
+		assert_false(k.n.caps.proc2.may &
+			     (PROC2_VMFUNC | PROC2_SHADOW_VMCS | PROC2_PML | PROC2_EPT_VE |
+			      PROC2_MODE_BASED_EXEC | PROC2_SPP | PROC2_ENCLS | BIT32(31)));
+		assert_false((k.n.caps.exit.may & EXIT_LOAD_PERF) | (k.n.caps.entry.may & ENTRY_SMM));
+		if (!(k.n.caps.proc2.may & PROC2_EPT))
+			assert_int_equal(k.n.caps.ept_vpid & (EPTCAP_INVEPT | EPTCAP_WB), 0);
+		if (!(k.n.caps.proc2.may & PROC2_VPID))
+			assert_int_equal(k.n.caps.ept_vpid & EPTCAP_INVVPID, 0);
+		if (k.n.caps.pin.may & PIN_POSTED_INTERRUPTS)
+			assert_true(k.n.caps.proc2.may & PROC2_VIRTUAL_INTR);
+	}
+	kit_end(&k);
+}
+
+static void fields_follow_controls(void **state)
+{
+	struct kit k;
+
+	(void)state;
+	kit_start(&k);
+	assert_true(field_test(&k.n.exists, VF_EPT_POINTER));
+	assert_true(field_test(&k.n.exists, VF_GUEST_INTR_STATUS));
+	assert_true(field_test(&k.n.exists, VF_TSC_MULTIPLIER));
+	assert_false(field_test(&k.n.exists, VF_VMREAD_BITMAP));
+	assert_false(field_test(&k.n.exists, VF_PML_ADDRESS));
+	assert_false(field_test(&k.n.exists, VF_EPTP_LIST));
+	assert_false(field_test(&k.n.exists, VF_GUEST_PERF_GLOBAL_CTRL));
+	k.hw.caps.proc2.may = PROC2_VPID;
+	nested_caps_init(&k.n);
+	assert_true(field_test(&k.n.exists, VF_VPID));
+	assert_false(field_test(&k.n.exists, VF_EPT_POINTER));
+	assert_false(field_test(&k.n.exists, VF_GUEST_PHYSICAL_ADDRESS));
+	kit_end(&k);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_truth_on_skylake),
+		cmocka_unit_test(absent_msrs_fault),
+		cmocka_unit_test(no_bit_is_in_two_rows),
+		cmocka_unit_test(random_hardware),
+		cmocka_unit_test(fields_follow_controls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
