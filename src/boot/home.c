@@ -16,6 +16,8 @@
 #define HOME_MIN_ADDRESS (1ull << 20)
 #define HOME_MAX_ADDRESS (1ull << 32)
 
+extern const u8 image_start[], image_end[];
+
 static struct boot_home home;
 static u64 cursor;			/* physical; everything below it is taken */
 
@@ -53,9 +55,16 @@ void *boot_alloc_pages(size_t n)
 	return memset(hpa_to_ptr(HPA(at)), 0, n * PAGE_SIZE);
 }
 
-u64 boot_home_used(void)
+/* Tenths of a MiB, as "0.3". */
+#define TENTHS(bytes) (bytes) >> 20, ((bytes) & ((1 << 20) - 1)) * 10 >> 20
+
+/* Where all of L0's memory went: everything that is not for the pool is here by now. */
+static void print_accounts(u64 pool)
 {
-	return cursor - home.base.v;
+	u64 image = image_end - image_start, cpu = home.size - pool - image;
+
+	con_printf("memory: %lu MiB at %#lx: image %lu.%lu, cpu %lu.%lu, pool %lu.%lu\n",
+		   home.size >> 20, home.base.v, TENTHS(image), TENTHS(cpu), TENTHS(pool));
 }
 
 size_t boot_free_pages(hpa_t *base)
@@ -63,6 +72,7 @@ size_t boot_free_pages(hpa_t *base)
 	u64 end = home.base.v + home.size;
 	size_t n = (end - cursor) / PAGE_SIZE;
 
+	print_accounts(end - cursor);
 	*base = HPA(cursor);
 	cursor = end;
 	return n;

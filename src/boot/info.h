@@ -29,6 +29,7 @@ struct boot_info {
 	struct boot_module module[BOOT_MODULES_MAX];
 	u8 rsdp[BOOT_RSDP_MAX];		/* a copy; ACPI 2.0's if there are two */
 	u32 rsdp_size;			/* 0: not told */
+	u64 rsdp_addr;			/* where the BIOS keeps it; 0: not there */
 	bool has_framebuffer;
 	struct mb2_tag_framebuffer framebuffer;
 	const struct mb2_tag *vbe;	/* whole tag, or NULL */

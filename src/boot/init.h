@@ -10,9 +10,6 @@ struct boot_range {
 /* Home: chosen among available memory, avoiding modules and the ranges given. */
 bool boot_home_choose(const struct boot_info *bi, const struct boot_range *avoid, size_t n);
 
-/* Bytes of the home taken so far. */
-u64 boot_home_used(void);
-
 /* Makes L0's own page tables for an image that starts at image; the CR3 for them. */
 u64 boot_paging_make(hpa_t image, u64 end_of_memory);
 

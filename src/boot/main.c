@@ -10,6 +10,7 @@
 #include "boot/memory.h"
 #include "cpu/idt.h"
 #include "debug/dump.h"
+#include "vm/acpi.h"
 
 #define VERSION "0.1"
 
@@ -88,16 +89,23 @@ static void start_cpu(void)
 	cpu_enter(p);
 }
 
-/* Tenths of a MiB, as "0.3". */
-#define TENTHS(bytes) (bytes) >> 20, ((bytes) & ((1 << 20) - 1)) * 10 >> 20
-
-static void print_memory(u64 image, u64 tables_and_cpu)
+static bool read_memory(void *context, u64 addr, void *buf, size_t len)
 {
-	u64 pool = info.home.size - boot_home_used();
+	(void)context;
+	memcpy(buf, hpa_to_ptr(HPA(addr)), len);
+	return true;
+}
 
-	con_printf("memory: %lu MiB at %#lx: image %lu.%lu, cpu %lu.%lu, pool %lu.%lu\n",
-		   info.home.size >> 20, info.home.base.v, TENTHS(image),
-		   TENTHS(tables_and_cpu), TENTHS(pool));
+/* A BIOS has it below 1 MiB, where L1 looks too; others tell the boot loader. */
+static void find_rsdp(void)
+{
+	const struct acpi_reader reader = { read_memory, NULL };
+
+	info.rsdp_addr = acpi_find_rsdp(&reader);
+	if (info.rsdp_addr && !info.rsdp_size) {
+		info.rsdp_size = BOOT_RSDP_MAX;
+		memcpy(info.rsdp, hpa_to_ptr(HPA(info.rsdp_addr)), BOOT_RSDP_MAX);
+	}
 }
 
 static void start_vm(const void *bi)
@@ -113,8 +121,6 @@ void boot_main(u32 mbi)
 	start_cpu();
 	boot_check_vmx();
 	keep_information(mbi);
-	u64 image = image_end - image_start;
-
-	print_memory(image, boot_home_used() - image);
+	find_rsdp();
 	boot_call_on_stack(&info, start_vm, cpu_this()->stack_top);
 }

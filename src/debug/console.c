@@ -8,7 +8,7 @@
 #include "lib/format.h"
 #include "lib/str.h"
 
-#define LINE_MAX 512
+#define LINE_MAX 1280
 
 static struct {
 	struct cpu_lock lock;
