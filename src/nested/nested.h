@@ -14,11 +14,11 @@
  */
 #pragma once
 
+#include "mmu/ept02.h"
 #include "nested/outcome.h"
 #include "vmx_caps.h"
 
 struct vm;
-struct ept02_set;
 
 #define NESTED_SLOTS 16
 #define VF_WORDS ((VF_COUNT + 63) / 64)
@@ -45,6 +45,7 @@ struct nested_vmcs {
 	u32 unchecked;			/* bit per vmcs_group: changed since it passed */
 	hpa_t vmcs02, shadow;		/* hardware regions of this slot; shadow.v == 0: none */
 	u64 last_used;			/* for eviction */
+	struct ept02 *ept02;		/* of the last entry, if its role is still right */
 	u64 eptp02;			/* what vmcs02 holds */
 	u16 vpid02;			/* hardware VPID of the last entry */
 	struct nested_merged_page msr_bitmap, io_bitmap[2];
@@ -79,10 +80,13 @@ struct nested_vcpu {
 	struct nested_vmcs slot[NESTED_SLOTS];
 
 	struct ept02_set *ept02s;
+	u64 ept02_flushed[EPT02_ROOTS];	/* stamp of each root's last INVEPT here */
 	struct nested_vpids vpids;
 	hpa_t msr_bitmap01, io_bitmap01[2];	/* what L0 itself intercepts */
+	hpa_t vmread_bitmap, vmwrite_bitmap;	/* with use_shadow */
 	u64 tsc_offset01;		/* of L1 */
 	u64 eptp01;			/* for an L2 without EPT */
+	u32 entry_controls01;		/* of vmcs01, but for "IA-32e mode guest" */
 	u16 vpid01;
 };
 
@@ -135,11 +139,14 @@ extern const char *const nested_field_name[VF_COUNT];
 extern const struct field_set nested_fields_hot, nested_fields_cold;
 extern const struct field_set nested_fields_shadow_ro, nested_fields_shadow_rw;
 
+/* shadow_bitmap.c: fills two pages of L0 for vmcs01's VMCS shadowing. */
+void nested_shadow_bitmaps(const struct nested_vcpu *n, u8 *vmread, u8 *vmwrite);
+
 /* sync.c: brings COLD fields of vmcs02 into vmcs12; vmcs01 is current before and after. */
 void nested_sync_cold(struct nested_vcpu *n, struct nested_vmcs *s);
 
 /* enter.c: VMLAUNCH and VMRESUME behind the common prologue; vmcs01 is current. */
-struct outcome nested_enter(struct nested_vcpu *n, bool launch);
+struct outcome nested_enter(struct nested_vcpu *n);
 
 enum nested_verdict {
 	NESTED_L0,		/* L0 owns the exit: handle it, then resume L2 */
@@ -150,6 +157,17 @@ enum nested_verdict {
 enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason);
 /* The hardware refused vmcs02 (VMfail): L1 gets the verdict its vmcs12 deserves. */
 struct outcome nested_entry_refused(struct nested_vcpu *n, u32 vm_instruction_error);
+
+/*
+ * L0 emulates something for L2 and it faults: L2 gets the exception, or L1 an exit
+ * when it intercepts that. vmcs02 is current.
+ */
+enum nested_verdict nested_l2_fault(struct nested_vcpu *n, struct outcome fault);
+/* An NMI that arrived while L0 ran and L2 is to be resumed. */
+enum nested_verdict nested_l2_nmi(struct nested_vcpu *n);
+
+/* bitmaps.c: L1 (or its guest) writes to a page that op_gpa1_watch() protects. */
+void nested_page_written(struct nested_vcpu *n, gpa1_t page);
 
 /* state.c: the legal combinations above; tests call it after every step. */
 bool nested_invariant(const struct nested_vcpu *n);

@@ -5,7 +5,7 @@
 #include "vmx/setup.h"
 
 #include "boot/memory.h"
-#include "cpu/cpu.h"
+#include "cpu/pcpu.h"
 #include "vmx/insn.h"
 
 const char *vmx_enable(const struct vmx_caps *c, hpa_t vmxon_region)

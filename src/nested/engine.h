@@ -1,0 +1,69 @@
+/*
+ * Between the files of the engine: what enter.c, exit.c and merge*.c share.
+ * Not for users of the engine (nested.h).
+ */
+#pragma once
+
+#include "nested/check.h"
+#include "nested/nested.h"
+
+/* Everything an exit of L2 tells L1; unlisted fields of vmcs12 stay. */
+struct nested_exit_info {
+	u32 reason, intr_info, intr_error, instr_length, instr_info;
+	u32 vectoring_info, vectoring_error;
+	u64 qualification, gla, gpa;
+};
+
+/* merge.c: brings vmcs02 (current) up to date with vmcs12 and L0's wants. */
+struct nested_state01 { u64 efer, pat, debugctl, dr7; };
+void nested_merge(struct nested_vcpu *n, struct nested_vmcs *s,
+		  const struct nested_state01 *l1);
+
+/* merge_ept.c, vpid.c: parts of it. */
+struct ept02 *nested_ept02(struct nested_vcpu *n, struct nested_vmcs *s);
+/* vmcs02 (current) runs on *e, and the TLB holds nothing of it that is gone. */
+void nested_use_ept02(struct nested_vcpu *n, struct nested_vmcs *s, const struct ept02 *e);
+void nested_merge_ept(struct nested_vcpu *n, struct nested_vmcs *s);
+void nested_merge_pdptes(struct nested_vcpu *n, struct nested_vmcs *s);
+void nested_merge_vpid(struct nested_vcpu *n, struct nested_vmcs *s);
+
+/* bitmaps.c: merged pages of slot s (fresh: vmcs02 must be told of them anew), and
+ * what L1's own bitmaps say. */
+void nested_merge_bitmaps(struct nested_vcpu *n, struct nested_vmcs *s, bool fresh);
+bool nested_l1_wants_msr(struct nested_vcpu *n, u32 msr, bool write);
+bool nested_l1_wants_io(struct nested_vcpu *n, u16 port, u32 size);
+
+/* msr_list.c: 0, or the 1-based index of the entry that failed. vmcs: the area of
+ * VMCS-held MSRs that a load goes to is the current hardware VMCS. */
+u32 nested_msr_load(struct nested_vcpu *n, gpa1_t list, u64 count);
+bool nested_msr_store(struct nested_vcpu *n, gpa1_t list, u64 count);
+
+/* host.c: vmcs01 (loaded here) gets L1's host state; false: VMX abort. */
+bool nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,
+			    const struct nested_exit_info *info, u64 l2_efer, u64 l2_pat);
+
+/* exit.c: L1 gets this exit from L2 (vmcs02 is current). */
+enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_info *info);
+
+/* exit.c: the entry fails as an exit with this basic reason; vmcs02 is current if
+ * in_l2, else vmcs01. L1 is at its HOST_RIP afterwards. */
+struct outcome nested_fail_entry(struct nested_vcpu *n, struct nested_vmcs *s,
+				 u32 reason, u64 qualification);
+
+/* Controls of vmcs12 as they count: secondary ones only when activated. */
+static inline u32 nested_proc2(const struct nested_vmcs *s)
+{
+	return s->v[VF_PROC_CONTROLS] & PROC_SECONDARY ? (u32)s->v[VF_PROC2_CONTROLS] : 0;
+}
+
+static inline bool nested_uses_ept(const struct nested_vmcs *s)
+{
+	return nested_proc2(s) & PROC2_EPT;
+}
+
+static inline bool nested_pae(u64 cr0, u64 cr4, bool ia32e)
+{
+	return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !ia32e;
+}
+
+void nested_check_env(struct nested_vcpu *n, struct nested_vmcs *s, struct check_env *e);

@@ -1,0 +1,49 @@
+/*
+ * Events that L0 brings to L2 on its own account. L1 is asked first: an event
+ * it intercepts becomes an exit. vmcs02 is current.
+ */
+#include "nested/engine.h"
+
+#include "engine_ops.h"
+
+static enum nested_verdict synthetic_exit(struct nested_vcpu *n, struct nested_exit_info info)
+{
+	return nested_reflect(n, &info);
+}
+
+static void inject(struct nested_vcpu *n, u32 info, u32 error_code)
+{
+	op_hw_write(n, VMCS_ENTRY_INTR_INFO, info);
+	if (info & INTR_ERROR_CODE)
+		op_hw_write(n, VMCS_ENTRY_ERROR_CODE, error_code);
+}
+
+enum nested_verdict nested_l2_fault(struct nested_vcpu *n, struct outcome fault)
+{
+	u32 info = INTR_VALID | INTR_TYPE_HW_EXCEPTION | fault.vector |
+		   (fault.has_error_code ? INTR_ERROR_CODE : 0);
+
+	if (!(n->current->v[VF_EXCEPTION_BITMAP] >> fault.vector & 1)) {
+		inject(n, info, fault.error_code);
+		return NESTED_RESUME;
+	}
+	return synthetic_exit(n, (struct nested_exit_info){
+		.reason = EXIT_EXCEPTION_NMI,
+		.intr_info = info,
+		.intr_error = fault.error_code,
+	});
+}
+
+enum nested_verdict nested_l2_nmi(struct nested_vcpu *n)
+{
+	u32 info = INTR_VALID | INTR_TYPE_NMI | 2;
+
+	if (!(n->current->v[VF_PIN_CONTROLS] & PIN_NMI)) {
+		inject(n, info, 0);
+		return NESTED_RESUME;
+	}
+	return synthetic_exit(n, (struct nested_exit_info){
+		.reason = EXIT_EXCEPTION_NMI,
+		.intr_info = info,
+	});
+}

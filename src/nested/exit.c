@@ -1,0 +1,347 @@
+/*
+ * Exits of L2: whose they are (the owner column of exits.def), and how L1 gets
+ * its own. Source: SDM 3C "VM Exits".
+ */
+#include "nested/engine.h"
+
+#include "engine_ops.h"
+#include "nested/slots.h"
+#include "nested/vpid.h"
+
+/* Which exit-information fields a reason defines, from exits.def. */
+enum { Q = 1, L = 2, I = 4, V = 8, A = 16, P = 32 };
+static const u8 exit_fields[EXIT_REASON_COUNT] = {
+#define X(reason, name, owner, handler, info) [reason] = info,
+#include "exits.def"
+#undef X
+};
+
+static void read_exit_info(struct nested_vcpu *n, u32 reason, struct nested_exit_info *info)
+{
+	const u64 *v = n->current->v;
+	u8 fields = exit_fields[reason & EXIT_REASON_BASIC];
+
+	*info = (struct nested_exit_info){
+		.reason = reason,
+		.instr_info = (u32)v[VF_EXIT_INSTR_INFO],
+		.instr_length = (u32)v[VF_EXIT_INSTR_LENGTH],
+		.gla = v[VF_GUEST_LINEAR_ADDRESS],
+		.gpa = v[VF_GUEST_PHYSICAL_ADDRESS],
+		.vectoring_info = (u32)op_hw_read(n, VMCS_IDT_VECTORING_INFO),
+	};
+	if (fields & Q)
+		info->qualification = op_hw_read(n, VMCS_EXIT_QUALIFICATION);
+	if (fields & V) {
+		info->intr_info = (u32)op_hw_read(n, VMCS_EXIT_INTR_INFO);
+		if (info->intr_info & INTR_ERROR_CODE)
+			info->intr_error = (u32)op_hw_read(n, VMCS_EXIT_INTR_ERROR_CODE);
+	}
+	if ((fields & L) || unlikely(info->vectoring_info & INTR_VALID))
+		info->instr_length = (u32)op_hw_read(n, VMCS_EXIT_INSTR_LENGTH);
+	if (fields & I)
+		info->instr_info = (u32)op_hw_read(n, VMCS_EXIT_INSTR_INFO);
+	if (fields & A)
+		info->gla = op_hw_read(n, VMCS_GUEST_LINEAR_ADDRESS);
+	if (fields & P)
+		info->gpa = op_hw_read(n, VMCS_GUEST_PHYSICAL_ADDRESS);
+	if (unlikely(info->vectoring_info & INTR_VALID))
+		info->vectoring_error = (u32)op_hw_read(n, VMCS_IDT_VECTORING_ERROR_CODE);
+}
+
+static always_inline void set_field(struct nested_vmcs *s, unsigned i, u64 value)
+{
+	if (s->v[i] == value)
+		return;
+	s->v[i] = value;
+	field_set(&s->shadow_dirty, i);
+}
+
+static void write_exit_info(struct nested_vmcs *s, const struct nested_exit_info *info)
+{
+	set_field(s, VF_EXIT_REASON, info->reason);
+	set_field(s, VF_EXIT_QUALIFICATION, info->qualification);
+	set_field(s, VF_EXIT_INTR_INFO, info->intr_info);
+	set_field(s, VF_EXIT_INTR_ERROR_CODE, info->intr_error);
+	set_field(s, VF_IDT_VECTORING_INFO, info->vectoring_info);
+	set_field(s, VF_IDT_VECTORING_ERROR_CODE, info->vectoring_error);
+	set_field(s, VF_EXIT_INSTR_LENGTH, info->instr_length);
+	set_field(s, VF_EXIT_INSTR_INFO, info->instr_info);
+	set_field(s, VF_GUEST_LINEAR_ADDRESS, info->gla);
+	set_field(s, VF_GUEST_PHYSICAL_ADDRESS, info->gpa);
+}
+
+/* Fields that L1 reads after nearly every exit. */
+static void save_hot(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	static const struct { u16 index, encoding; } hot[] = {
+#define SYNC_IF_NONE(name)
+#define SYNC_IF_COLD(name)
+#define SYNC_IF_INFO(name)
+#define SYNC_IF_HOT(name) { VF_##name, VMCS_##name },
+#define F(name, enc, exists, merge, sync, shadow, group) SYNC_IF_##sync(name)
+#include "vmcs_fields.def"
+#undef F
+	};
+	u64 entry = s->v[VF_ENTRY_CONTROLS] & ~(u64)ENTRY_IA32E;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(hot); i++)
+		if (hot[i].index != VF_GUEST_INTR_STATUS || field_test(&n->exists, hot[i].index))
+			set_field(s, hot[i].index, op_hw_read(n, hot[i].encoding));
+	entry |= op_hw_read(n, VMCS_ENTRY_CONTROLS) & ENTRY_IA32E;
+	set_field(s, VF_ENTRY_CONTROLS, entry);
+	set_field(s, VF_ENTRY_INTR_INFO, s->v[VF_ENTRY_INTR_INFO] & ~(u64)INTR_VALID);
+	if (s->v[VF_EXIT_CONTROLS] & EXIT_SAVE_PREEMPTION)
+		set_field(s, VF_PREEMPTION_TIMER, op_hw_read(n, VMCS_PREEMPTION_TIMER));
+}
+
+static void unsaved(struct nested_vmcs *s, unsigned i)
+{
+	field_clear(&s->stale, i);
+	field_set(&s->dirty, i);
+}
+
+/* vmcs02 has the truth of these from now on; except of what L1 did not ask to save. */
+static void mark_cold(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	u64 exit = s->v[VF_EXIT_CONTROLS];
+
+	for (unsigned w = 0; w < VF_WORDS; w++)
+		s->stale.w[w] = nested_fields_cold.w[w] & n->exists.w[w];
+	if (!(exit & EXIT_SAVE_DEBUG)) {
+		unsaved(s, VF_GUEST_DEBUGCTL);
+		unsaved(s, VF_GUEST_DR7);
+	}
+	if (!(exit & EXIT_SAVE_PAT))
+		unsaved(s, VF_GUEST_PAT);
+	if (!(exit & EXIT_SAVE_EFER))
+		unsaved(s, VF_GUEST_EFER);
+	if (!nested_uses_ept(s))
+		for (unsigned i = 0; i < 4; i++)
+			field_clear(&s->stale, VF_GUEST_PDPTE0 + i);
+}
+
+/* SDM 3C "VMX Aborts": the CPU shuts down. */
+static enum nested_verdict vmx_abort(struct nested_vcpu *n, u32 indicator)
+{
+	u32 why = indicator;
+
+	op_gpa1_write(n->vm, GPA1(n->current->gpa.v + 4), &why, sizeof(why));
+	op_vm_kill(n, "VMX abort: L1's host state or MSR list cannot be loaded");
+	return NESTED_REFLECTED;
+}
+
+enum { ABORT_SAVE_MSR = 1, ABORT_HOST_PDPTE = 2, ABORT_LOAD_MSR = 4 };
+
+enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_info *info)
+{
+	struct nested_vmcs *s = n->current;
+	u64 efer = op_hw_read(n, VMCS_GUEST_EFER), pat = op_hw_read(n, VMCS_GUEST_PAT);
+	bool stored;
+
+	write_exit_info(s, info);
+	save_hot(n, s);
+	mark_cold(n, s);
+	stored = nested_msr_store(n, GPA1(s->v[VF_EXIT_MSR_STORE_ADDR]),
+				  s->v[VF_EXIT_MSR_STORE_COUNT]);
+	n->in_l2 = false;
+	op_hw_load(n, n->vmcs01);
+	nested_shadow_push(n, s);
+	if (unlikely(!stored))
+		return vmx_abort(n, ABORT_SAVE_MSR);
+	if (unlikely(!nested_load_host_state(n, s, info, efer, pat)))
+		return vmx_abort(n, ABORT_LOAD_MSR);
+	return NESTED_REFLECTED;
+}
+
+struct outcome nested_fail_entry(struct nested_vcpu *n, struct nested_vmcs *s, u32 reason, u64 qual)
+{
+	struct nested_exit_info info = { .reason = reason | EXIT_REASON_ENTRY_FAILURE };
+	u64 efer, pat;
+
+	if (!n->in_l2)
+		op_hw_load(n, n->vmcs01);
+	efer = op_hw_read(n, VMCS_GUEST_EFER);
+	pat = op_hw_read(n, VMCS_GUEST_PAT);
+	if (n->in_l2)
+		op_hw_load(n, n->vmcs01);
+	n->in_l2 = false;
+	set_field(s, VF_EXIT_REASON, info.reason);
+	set_field(s, VF_EXIT_QUALIFICATION, qual);
+	nested_shadow_push(n, s);
+	if (!nested_load_host_state(n, s, &info, efer, pat))
+		vmx_abort(n, ABORT_LOAD_MSR);
+	return OUTCOME_ENTRY_FAIL(info.reason, qual);
+}
+
+/* The event whose delivery the exit interrupted goes on when L2 does. */
+static void redeliver(struct nested_vcpu *n)
+{
+	u64 info = op_hw_read(n, VMCS_IDT_VECTORING_INFO);
+
+	if (likely(!(info & INTR_VALID)))
+		return;
+	op_hw_write(n, VMCS_ENTRY_INTR_INFO, info & ~(u64)INTR_NMI_UNBLOCKING);
+	if (info & INTR_ERROR_CODE)
+		op_hw_write(n, VMCS_ENTRY_ERROR_CODE,
+			    op_hw_read(n, VMCS_IDT_VECTORING_ERROR_CODE));
+	op_hw_write(n, VMCS_ENTRY_INSTR_LENGTH, op_hw_read(n, VMCS_EXIT_INSTR_LENGTH));
+}
+
+/* An absorbed fault of IRET must not leave NMIs unblocked (SDM 3C
+ * "Information About NMI Unblocking Due to IRET"). */
+static void reblock_nmi(struct nested_vcpu *n, u64 qualification)
+{
+	u64 state;
+
+	if (!(qualification & EPTQ_NMI_UNBLOCKED))
+		return;
+	state = op_hw_read(n, VMCS_GUEST_INTERRUPTIBILITY);
+	op_hw_write(n, VMCS_GUEST_INTERRUPTIBILITY, state | BLOCKED_BY_NMI);
+}
+
+static enum nested_verdict ept_exit(struct nested_vcpu *n, u32 reason)
+{
+	struct nested_vmcs *s = n->current;
+	gpa2_t gpa = GPA2(op_hw_read(n, VMCS_GUEST_PHYSICAL_ADDRESS));
+	u64 qual = reason == EXIT_EPT_VIOLATION ? op_hw_read(n, VMCS_EXIT_QUALIFICATION) : 0;
+	struct nested_exit_info info;
+	struct ept02_fault fault;
+	enum ept02_verdict verdict = EPT02_L0;
+
+	fault.gpa1 = GPA1(gpa.v);
+	if (nested_uses_ept(s))
+		verdict = ept02_fault(n->ept02s, nested_ept02(n, s), gpa, qual, &fault);
+	switch (verdict) {
+	case EPT02_REFLECT_VIOLATION:
+	case EPT02_REFLECT_MISCONFIG:
+		read_exit_info(n, reason, &info);
+		info.reason = verdict == EPT02_REFLECT_MISCONFIG ? EXIT_EPT_MISCONFIG :
+								   EXIT_EPT_VIOLATION;
+		info.qualification = verdict == EPT02_REFLECT_MISCONFIG ? 0 : fault.qualification;
+		return nested_reflect(n, &info);
+	case EPT02_L0:
+		if (!op_gpa1_fault(n->vm, fault.gpa1, qual & EPTQ_WRITE))
+			op_vm_kill(n, "L2 uses memory that L0 cannot map");
+		break;
+	case EPT02_FILLED:
+		break;
+	}
+	/* Filling or unprotecting may have recycled tables. */
+	nested_merge_ept(n, s);
+	redeliver(n);
+	reblock_nmi(n, qual);
+	return NESTED_RESUME;
+}
+
+static bool owns_exception(struct nested_vcpu *n)
+{
+	u64 info = op_hw_read(n, VMCS_EXIT_INTR_INFO);
+
+	if ((info & INTR_TYPE) == INTR_TYPE_NMI)
+		return n->current->v[VF_PIN_CONTROLS] & PIN_NMI;
+	return n->current->v[VF_EXCEPTION_BITMAP] >> (info & INTR_VECTOR) & 1;
+}
+
+static bool owns_io(struct nested_vcpu *n)
+{
+	u64 qual = op_hw_read(n, VMCS_EXIT_QUALIFICATION);
+
+	return nested_l1_wants_io(n, (u16)(qual >> 16), (u32)(qual & 7) + 1);
+}
+
+static bool owns_msr(struct nested_vcpu *n, bool write)
+{
+	return nested_l1_wants_msr(n, (u32)n->gpr[GPR_RCX], write);
+}
+
+/* The owner column; owner names as in exits.def. */
+enum owner { OWNER_L1, OWNER_exception, OWNER_io, OWNER_msr, OWNER_ept };
+static const u8 exit_owner[EXIT_REASON_COUNT] = {
+#define X(reason, name, owner, handler, info) [reason] = OWNER_##owner,
+#include "exits.def"
+#undef X
+};
+
+static bool l1_owns(struct nested_vcpu *n, u32 basic)
+{
+	switch ((enum owner)exit_owner[basic]) {
+	case OWNER_L1: return true;
+	case OWNER_exception: return owns_exception(n);
+	case OWNER_io: return owns_io(n);
+	case OWNER_msr: return owns_msr(n, basic == EXIT_MSR_WRITE);
+	case OWNER_ept: return false;
+	}
+	return true;
+}
+
+/* The hardware found vmcs02's guest state bad, as it would have found vmcs12's. */
+static enum nested_verdict entry_failed(struct nested_vcpu *n, u32 reason)
+{
+	struct nested_vmcs *s = n->current;
+	u64 qual = op_hw_read(n, VMCS_EXIT_QUALIFICATION);
+	struct check_failure f;
+	struct check_env e;
+
+	op_hw_load(n, n->vmcs01);
+	nested_sync_cold(n, s);
+	nested_check_env(n, s, &e);
+	if (!nested_check_guest(&e, &f)) {
+		qual = f.qualification;
+		if (n->explain)
+			nested_explain_failure(n, "VM entry", &e, &f);
+	}
+	op_hw_load(n, s->vmcs02);
+	nested_fail_entry(n, s, reason & EXIT_REASON_BASIC, qual);
+	return NESTED_REFLECTED;
+}
+
+enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason)
+{
+	struct nested_vmcs *s = n->current;
+	u32 basic = reason & EXIT_REASON_BASIC;
+	struct nested_exit_info info;
+
+	if (unlikely(reason & EXIT_REASON_ENTRY_FAILURE))
+		return entry_failed(n, reason);
+	s->launched = true;
+	s->launched02 = true;
+	if (unlikely(basic >= EXIT_REASON_COUNT)) {
+		op_vm_kill(n, "an exit reason of L2 that L0 does not know");
+		return NESTED_RESUME;
+	}
+	if (exit_owner[basic] == OWNER_ept)
+		return ept_exit(n, basic);
+	if (!l1_owns(n, basic))
+		return NESTED_L0;
+	read_exit_info(n, reason, &info);
+	return nested_reflect(n, &info);
+}
+
+struct outcome nested_entry_refused(struct nested_vcpu *n, u32 error)
+{
+	struct nested_vmcs *s = n->current;
+	struct check_failure f;
+	struct check_env e;
+	u32 verdict = error == VMERR_ENTRY_HOST ? VMERR_ENTRY_CONTROLS : error;
+
+	op_hw_load(n, n->vmcs01);
+	n->in_l2 = false;
+	nested_sync_cold(n, s);
+	nested_check_env(n, s, &e);
+	if (!nested_check_controls(&e, &f))
+		verdict = VMERR_ENTRY_CONTROLS;
+	else if (!nested_check_host(&e, &f))
+		verdict = VMERR_ENTRY_HOST;
+	else
+		f.id = CHECK_COUNT;
+	if (f.id == CHECK_COUNT)
+		op_log(n, "vmcs02 refused with error %u: no rule of vmcs12 explains it\n", error);
+	else if (n->explain)
+		nested_explain_failure(n, "VM entry", &e, &f);
+	s->ready02 = false;	/* rebuild it all next time */
+	s->launched02 = false;
+	op_hw_clear(n, s->vmcs02);
+	for (unsigned i = 0; i < VF_COUNT; i++)
+		field_set(&s->dirty, i);
+	return OUTCOME_VALID(verdict);
+}

@@ -1,0 +1,128 @@
+/*
+ * L1 after an exit of its guest: vmcs01's guest state from vmcs12's host state.
+ * Source: SDM 3C "Loading Host State".
+ */
+#include "nested/engine.h"
+
+#include "engine_ops.h"
+#include "nested/vpid.h"
+
+#define AR_CODE (11u | AR_S | AR_P | AR_G)
+#define AR_DATA (3u | AR_S | AR_P | AR_DB | AR_G)
+#define AR_TSS (11u | AR_P)
+
+static void load_segments(struct nested_vcpu *n, const u64 *v, bool host64)
+{
+	static const struct { u16 selector, base, limit, ar; u8 host; } data[] = {
+#define SEG(s) { VMCS_GUEST_##s##_SELECTOR, VMCS_GUEST_##s##_BASE, \
+		 VMCS_GUEST_##s##_LIMIT, VMCS_GUEST_##s##_AR, VF_HOST_##s##_SELECTOR }
+		SEG(ES), SEG(SS), SEG(DS), SEG(FS), SEG(GS),
+#undef SEG
+	};
+
+	op_hw_write(n, VMCS_GUEST_CS_SELECTOR, v[VF_HOST_CS_SELECTOR]);
+	op_hw_write(n, VMCS_GUEST_CS_BASE, 0);
+	op_hw_write(n, VMCS_GUEST_CS_LIMIT, 0xffffffff);
+	op_hw_write(n, VMCS_GUEST_CS_AR, AR_CODE | (host64 ? AR_L : AR_DB));
+	for (unsigned i = 0; i < ARRAY_SIZE(data); i++) {
+		u64 selector = v[data[i].host];
+
+		op_hw_write(n, data[i].selector, selector);
+		op_hw_write(n, data[i].base, 0);
+		op_hw_write(n, data[i].limit, 0xffffffff);
+		op_hw_write(n, data[i].ar, selector ? AR_DATA : AR_DATA | AR_UNUSABLE);
+	}
+	op_hw_write(n, VMCS_GUEST_FS_BASE, v[VF_HOST_FS_BASE]);
+	op_hw_write(n, VMCS_GUEST_GS_BASE, v[VF_HOST_GS_BASE]);
+	op_hw_write(n, VMCS_GUEST_TR_SELECTOR, v[VF_HOST_TR_SELECTOR]);
+	op_hw_write(n, VMCS_GUEST_TR_BASE, v[VF_HOST_TR_BASE]);
+	op_hw_write(n, VMCS_GUEST_TR_LIMIT, 0x67);
+	op_hw_write(n, VMCS_GUEST_TR_AR, AR_TSS);
+	op_hw_write(n, VMCS_GUEST_LDTR_SELECTOR, 0);
+	op_hw_write(n, VMCS_GUEST_LDTR_BASE, 0);
+	op_hw_write(n, VMCS_GUEST_LDTR_AR, AR_UNUSABLE);
+	op_hw_write(n, VMCS_GUEST_GDTR_BASE, v[VF_HOST_GDTR_BASE]);
+	op_hw_write(n, VMCS_GUEST_GDTR_LIMIT, 0xffff);
+	op_hw_write(n, VMCS_GUEST_IDTR_BASE, v[VF_HOST_IDTR_BASE]);
+	op_hw_write(n, VMCS_GUEST_IDTR_LIMIT, 0xffff);
+}
+
+static void load_msrs(struct nested_vcpu *n, const u64 *v, u64 efer, u64 pat)
+{
+	bool host64 = v[VF_EXIT_CONTROLS] & EXIT_HOST_64;
+
+	if (v[VF_EXIT_CONTROLS] & EXIT_LOAD_EFER)
+		efer = v[VF_HOST_EFER];
+	efer &= ~(EFER_LME | EFER_LMA);
+	if (host64)
+		efer |= EFER_LME | EFER_LMA;
+	if (v[VF_EXIT_CONTROLS] & EXIT_LOAD_PAT)
+		pat = v[VF_HOST_PAT];
+	op_hw_write(n, VMCS_GUEST_EFER, efer);
+	op_hw_write(n, VMCS_GUEST_PAT, pat);
+	op_hw_write(n, VMCS_GUEST_DEBUGCTL, 0);
+	op_hw_write(n, VMCS_GUEST_SYSENTER_CS, v[VF_HOST_SYSENTER_CS]);
+	op_hw_write(n, VMCS_GUEST_SYSENTER_ESP, v[VF_HOST_SYSENTER_ESP]);
+	op_hw_write(n, VMCS_GUEST_SYSENTER_EIP, v[VF_HOST_SYSENTER_EIP]);
+	op_hw_write(n, VMCS_ENTRY_CONTROLS,
+		    (n->entry_controls01 & ~ENTRY_IA32E) | (host64 ? ENTRY_IA32E : 0));
+}
+
+static bool load_pdptes(struct nested_vcpu *n, const u64 *v)
+{
+	u64 reserved = ~(BIT(n->caps.maxphyaddr) - 1) | 0x1e6;
+	u64 entry[4];
+
+	if (!op_gpa1_read(n->vm, GPA1(v[VF_HOST_CR3] & 0xffffffe0), entry, sizeof(entry)))
+		return false;
+	for (unsigned i = 0; i < 4; i++) {
+		if ((entry[i] & 1) && (entry[i] & reserved))
+			return false;
+		op_hw_write(n, VMCS_GUEST_PDPTE0 + 2 * i, entry[i]);
+	}
+	return true;
+}
+
+static bool load_control_registers(struct nested_vcpu *n, const u64 *v)
+{
+	bool host64 = v[VF_EXIT_CONTROLS] & EXIT_HOST_64;
+	u64 cr4 = v[VF_HOST_CR4];
+
+	if (host64)
+		cr4 |= CR4_PAE;
+	else
+		cr4 &= ~CR4_PCIDE;
+	op_hw_write(n, VMCS_GUEST_CR0, v[VF_HOST_CR0] | CR0_ET);
+	op_hw_write(n, VMCS_GUEST_CR3, v[VF_HOST_CR3]);
+	op_hw_write(n, VMCS_GUEST_CR4, cr4);
+	op_hw_write(n, VMCS_GUEST_DR7, DR7_INIT);
+	return !nested_pae(v[VF_HOST_CR0], cr4, host64) || load_pdptes(n, v);
+}
+
+static bool is_nmi_exit(const struct nested_exit_info *info)
+{
+	return info->reason == EXIT_EXCEPTION_NMI &&
+	       (info->intr_info & INTR_TYPE) == INTR_TYPE_NMI;
+}
+
+bool nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,
+			    const struct nested_exit_info *info, u64 l2_efer, u64 l2_pat)
+{
+	const u64 *v = s->v;
+	bool ok, blocked = is_nmi_exit(info);
+
+	/* Real NMIs that L2's own handler blocks stay blocked. */
+	if (!(v[VF_PIN_CONTROLS] & PIN_NMI))
+		blocked |= !!(v[VF_GUEST_INTERRUPTIBILITY] & BLOCKED_BY_NMI);
+	load_segments(n, v, v[VF_EXIT_CONTROLS] & EXIT_HOST_64);
+	load_msrs(n, v, l2_efer, l2_pat);
+	ok = load_control_registers(n, v);
+	op_hw_write(n, VMCS_GUEST_RIP, v[VF_HOST_RIP]);
+	op_hw_write(n, VMCS_GUEST_RSP, v[VF_HOST_RSP]);
+	op_hw_write(n, VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
+	op_hw_write(n, VMCS_GUEST_INTERRUPTIBILITY, blocked ? BLOCKED_BY_NMI : 0);
+	op_hw_write(n, VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+	op_hw_write(n, VMCS_GUEST_PENDING_DEBUG, 0);
+	nested_vpid_transition(n, s);
+	return ok && !nested_msr_load(n, GPA1(v[VF_EXIT_MSR_LOAD_ADDR]), v[VF_EXIT_MSR_LOAD_COUNT]);
+}

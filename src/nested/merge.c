@@ -1,0 +1,164 @@
+/*
+ * vmcs02 from vmcs12: every field that L1 changed since vmcs02 last saw it is
+ * copied or merged, and nothing else is written. L0's own wants come last and
+ * L1 can not take them away. Addresses and bitmaps: merge_ept.c, bitmaps.c.
+ */
+#include "nested/engine.h"
+
+#include "engine_ops.h"
+
+static u32 primary_controls(const struct nested_vcpu *n, const struct nested_vmcs *s)
+{
+	u32 v12 = (u32)s->v[VF_PROC_CONTROLS];
+	u32 v = v12 | PROC_SECONDARY;
+
+	if (v12 & PROC_IO_BITMAPS)
+		v &= ~PROC_UNCOND_IO;
+	else if (!(v12 & PROC_UNCOND_IO))
+		v |= PROC_IO_BITMAPS;
+	if (n->tsc_offset01)
+		v |= PROC_TSC_OFFSET;
+	return (v | n->hw->proc.must) & n->hw->proc.may;
+}
+
+static u32 secondary_controls(const struct nested_vcpu *n, const struct nested_vmcs *s)
+{
+	u32 v = nested_proc2(s) | PROC2_EPT | PROC2_VPID;
+
+	return (v | n->hw->proc2.must) & n->hw->proc2.may;
+}
+
+static void merge_controls(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	const struct vmx_caps *hw = n->hw;
+	u32 pin = (u32)s->v[VF_PIN_CONTROLS];
+	u32 exit = EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
+		   EXIT_SAVE_EFER | EXIT_LOAD_EFER;
+	u32 entry = ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
+
+	exit |= (u32)s->v[VF_EXIT_CONTROLS] & EXIT_ACK_INTERRUPT;
+	/* L0's own exits must not restart L1's timer. */
+	if (pin & PIN_PREEMPTION_TIMER)
+		exit |= EXIT_SAVE_PREEMPTION;
+	entry |= (u32)s->v[VF_ENTRY_CONTROLS] & ENTRY_IA32E;
+
+	op_hw_write(n, VMCS_PIN_CONTROLS, (pin | hw->pin.must) & hw->pin.may);
+	op_hw_write(n, VMCS_PROC_CONTROLS, primary_controls(n, s));
+	op_hw_write(n, VMCS_PROC2_CONTROLS, secondary_controls(n, s));
+	op_hw_write(n, VMCS_EXIT_CONTROLS, (exit | hw->exit.must) & hw->exit.may);
+	op_hw_write(n, VMCS_ENTRY_CONTROLS, (entry | hw->entry.must) & hw->entry.may);
+}
+
+/* SDM 3C "Loading Guest Control Registers, Debug Registers, and MSRs". */
+static u64 entry_efer(const struct nested_vmcs *s, u64 efer01)
+{
+	u64 entry = s->v[VF_ENTRY_CONTROLS];
+	u64 lma = EFER_LMA;
+
+	if (entry & ENTRY_LOAD_EFER)
+		return s->v[VF_GUEST_EFER];
+	if (s->v[VF_GUEST_CR0] & CR0_PG)
+		lma |= EFER_LME;
+	return (efer01 & ~lma) | (entry & ENTRY_IA32E ? lma : 0);
+}
+
+static void merge_state(struct nested_vcpu *n, const struct nested_vmcs *s,
+			const struct nested_state01 *l1)
+{
+	u64 entry = s->v[VF_ENTRY_CONTROLS];
+	bool debug = entry & ENTRY_LOAD_DEBUG;
+
+	op_hw_write(n, VMCS_GUEST_EFER, entry_efer(s, l1->efer));
+	op_hw_write(n, VMCS_GUEST_PAT, entry & ENTRY_LOAD_PAT ? s->v[VF_GUEST_PAT] : l1->pat);
+	op_hw_write(n, VMCS_GUEST_DEBUGCTL, debug ? s->v[VF_GUEST_DEBUGCTL] : l1->debugctl);
+	op_hw_write(n, VMCS_GUEST_DR7, debug ? s->v[VF_GUEST_DR7] : l1->dr7);
+}
+
+static void merge_tsc(struct nested_vcpu *n, const struct nested_vmcs *s)
+{
+	u64 offset = n->tsc_offset01;
+
+	if (s->v[VF_PROC_CONTROLS] & PROC_TSC_OFFSET)
+		offset += s->v[VF_TSC_OFFSET];
+	op_hw_write(n, VMCS_TSC_OFFSET, offset);
+	if (nested_proc2(s) & PROC2_TSC_SCALING)
+		op_hw_write(n, VMCS_TSC_MULTIPLIER, s->v[VF_TSC_MULTIPLIER]);
+}
+
+/* Pages that the hardware itself reads and writes: GPA1 to HPA. */
+static void merge_apic(struct nested_vcpu *n, const struct nested_vmcs *s)
+{
+	u32 proc2 = nested_proc2(s);
+
+	if (s->v[VF_PROC_CONTROLS] & PROC_TPR_SHADOW)
+		op_hw_write(n, VMCS_VIRTUAL_APIC_ADDR,
+			    op_gpa1_page(n->vm, GPA1(s->v[VF_VIRTUAL_APIC_ADDR])).v);
+	if (proc2 & PROC2_APIC_ACCESS)
+		op_hw_write(n, VMCS_APIC_ACCESS_ADDR,
+			    op_gpa1_page(n->vm, GPA1(s->v[VF_APIC_ACCESS_ADDR])).v);
+	if (s->v[VF_PIN_CONTROLS] & PIN_POSTED_INTERRUPTS) {
+		u64 a = s->v[VF_POSTED_INTR_DESC];
+
+		op_hw_write(n, VMCS_POSTED_INTR_DESC,
+			    op_gpa1_page(n->vm, GPA1(a & PAGE_MASK)).v | (a & ~PAGE_MASK));
+	}
+}
+
+static void merge_event(struct nested_vcpu *n, const struct nested_vmcs *s)
+{
+	u64 info = s->v[VF_ENTRY_INTR_INFO];
+
+	if (!(info & INTR_VALID))
+		return;	/* the last exit left vmcs02's invalid, too */
+	op_hw_write(n, VMCS_ENTRY_INTR_INFO, info);
+	op_hw_write(n, VMCS_ENTRY_ERROR_CODE, s->v[VF_ENTRY_ERROR_CODE]);
+	op_hw_write(n, VMCS_ENTRY_INSTR_LENGTH, s->v[VF_ENTRY_INSTR_LENGTH]);
+}
+
+/* Copies what is dirty and is copied; returns the parts that must be merged. */
+static u32 copy_dirty(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	u32 parts = 0;
+
+	for (unsigned w = 0; w < VF_WORDS; w++) {
+		u64 d = s->dirty.w[w];
+
+		for (; d; d &= d - 1) {
+			unsigned i = w * 64 + (unsigned)__builtin_ctzll(d);
+
+			if (nested_field_merge[i] == MERGE_COPY)
+				op_hw_write(n, nested_field_encoding[i], s->v[i]);
+			else
+				parts |= BIT32(nested_field_merge[i]);
+		}
+		s->dirty.w[w] = 0;
+	}
+	return parts;
+}
+
+/* The loads of L1's that would make every entry depend on L1's own registers. */
+#define ENTRY_LOADS (ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
+
+void nested_merge(struct nested_vcpu *n, struct nested_vmcs *s,
+		  const struct nested_state01 *l1)
+{
+	u32 parts = copy_dirty(n, s);
+	bool ctl = parts & BIT32(MERGE_CTL);
+
+	if (ctl)
+		merge_controls(n, s);
+	if (ctl || (parts & BIT32(MERGE_STATE)) ||
+	    (s->v[VF_ENTRY_CONTROLS] & ENTRY_LOADS) != ENTRY_LOADS)
+		merge_state(n, s, l1);
+	if (ctl || (parts & BIT32(MERGE_TSC)))
+		merge_tsc(n, s);
+	if (ctl || (parts & BIT32(MERGE_APIC)))
+		merge_apic(n, s);
+	if (s->v[VF_PIN_CONTROLS] & PIN_PREEMPTION_TIMER)
+		op_hw_write(n, VMCS_PREEMPTION_TIMER, s->v[VF_PREEMPTION_TIMER]);
+	nested_merge_bitmaps(n, s, parts & (BIT32(MERGE_CTL) | BIT32(MERGE_MSR) | BIT32(MERGE_IO)));
+	nested_merge_ept(n, s);
+	nested_merge_pdptes(n, s);
+	nested_merge_vpid(n, s);
+	merge_event(n, s);
+}

@@ -1,0 +1,124 @@
+/*
+ * The MSR areas of VM entry and VM exit, in software: what L1 asks to load or
+ * store is checked like a WRMSR or RDMSR of its own. MSRs that live in a VMCS
+ * go to the guest-state area of the current hardware VMCS.
+ * Source: SDM 3C "Loading MSRs", "Saving MSRs".
+ */
+#include "nested/engine.h"
+
+#include "engine_ops.h"
+
+struct msr_entry {
+	u32 index, reserved;
+	u64 value;
+};
+
+/* More than any CPU recommends; a longer list fails at this entry. */
+#define MSR_LIST_MAX 4096u
+
+static u32 vmcs_field(u32 msr)
+{
+	switch (msr) {
+	case MSR_EFER: return VMCS_GUEST_EFER;
+	case MSR_IA32_PAT: return VMCS_GUEST_PAT;
+	case MSR_IA32_DEBUGCTL: return VMCS_GUEST_DEBUGCTL;
+	case MSR_IA32_SYSENTER_CS: return VMCS_GUEST_SYSENTER_CS;
+	case MSR_IA32_SYSENTER_ESP: return VMCS_GUEST_SYSENTER_ESP;
+	case MSR_IA32_SYSENTER_EIP: return VMCS_GUEST_SYSENTER_EIP;
+	case MSR_FS_BASE: return VMCS_GUEST_FS_BASE;
+	case MSR_GS_BASE: return VMCS_GUEST_GS_BASE;
+	default: return 0;
+	}
+}
+
+static bool pat_valid(u64 v)
+{
+	for (; v; v >>= 8)
+		if ((v & 0xff) > MT_UC_MINUS || (v & 0xff) == 2 || (v & 0xff) == 3)
+			return false;
+	return true;
+}
+
+static bool canonical(u64 a)
+{
+	return (u64)((s64)(a << 16) >> 16) == a;
+}
+
+static bool load_in_vmcs(struct nested_vcpu *n, u32 field, u64 v)
+{
+	const u64 efer_bits = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+
+	switch (field) {
+	case VMCS_GUEST_EFER:
+		if (v & ~efer_bits)
+			return false;
+		v = (v & ~EFER_LMA) | (op_hw_read(n, VMCS_GUEST_EFER) & EFER_LMA);
+		break;
+	case VMCS_GUEST_PAT:
+		if (!pat_valid(v))
+			return false;
+		break;
+	case VMCS_GUEST_SYSENTER_ESP:
+	case VMCS_GUEST_SYSENTER_EIP:
+		if (!canonical(v))
+			return false;
+		break;
+	case VMCS_GUEST_DEBUGCTL:
+		if (!op_msr_write(n, MSR_IA32_DEBUGCTL, v))
+			return false;
+		op_msr_write(n, MSR_IA32_DEBUGCTL, 0);	/* L0 keeps it clear */
+		break;
+	default:
+		break;
+	}
+	op_hw_write(n, field, v);
+	return true;
+}
+
+static bool load_one(struct nested_vcpu *n, const struct msr_entry *e)
+{
+	u32 field = vmcs_field(e->index);
+
+	if (e->reserved || e->index == MSR_FS_BASE || e->index == MSR_GS_BASE ||
+	    e->index >> 8 == MSR_IA32_X2APIC_FIRST >> 8 ||
+	    e->index == MSR_IA32_SMM_MONITOR_CTL)
+		return false;
+	if (field)
+		return load_in_vmcs(n, field, e->value);
+	return op_msr_write(n, e->index, e->value);
+}
+
+u32 nested_msr_load(struct nested_vcpu *n, gpa1_t list, u64 count)
+{
+	struct msr_entry e;
+
+	for (u32 i = 0; i < count; i++) {
+		if (i == MSR_LIST_MAX ||
+		    !op_gpa1_read(n->vm, GPA1(list.v + i * sizeof(e)), &e, sizeof(e)) ||
+		    !load_one(n, &e))
+			return i + 1;
+	}
+	return 0;
+}
+
+bool nested_msr_store(struct nested_vcpu *n, gpa1_t list, u64 count)
+{
+	for (u32 i = 0; i < count; i++) {
+		gpa1_t at = GPA1(list.v + i * sizeof(struct msr_entry));
+		struct msr_entry e;
+		u32 field;
+
+		if (i == MSR_LIST_MAX || !op_gpa1_read(n->vm, at, &e, sizeof(e)) ||
+		    e.reserved || e.index >> 8 == MSR_IA32_X2APIC_FIRST >> 8 ||
+		    e.index == MSR_IA32_SMBASE)
+			return false;
+		field = vmcs_field(e.index);
+		if (field)
+			e.value = op_hw_read(n, field);
+		else if (!op_msr_read(n, e.index, &e.value))
+			return false;
+		op_gpa1_write(n->vm, GPA1(at.v + offsetof(struct msr_entry, value)),
+			      &e.value, sizeof(e.value));
+	}
+	return true;
+}

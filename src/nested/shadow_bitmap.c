@@ -1,0 +1,26 @@
+/*
+ * Which fields L1 reads and writes in its hardware shadow VMCS without an exit.
+ * Source: SDM 3C "VMCS Shadowing Bitmap Addresses": a set bit is an exit.
+ */
+#include "nested/engine.h"
+
+static void allow(u8 *bitmap, u32 encoding)
+{
+	bitmap[encoding / 8] &= (u8)~(1u << encoding % 8);
+}
+
+void nested_shadow_bitmaps(const struct nested_vcpu *n, u8 *vmread, u8 *vmwrite)
+{
+	for (unsigned i = 0; i < PAGE_SIZE; i++)
+		vmread[i] = vmwrite[i] = 0xff;
+	for (unsigned i = 0; i < VF_COUNT; i++) {
+		bool rw = field_test(&nested_fields_shadow_rw, i);
+
+		if (!field_test(&n->exists, i))
+			continue;
+		if (rw || field_test(&nested_fields_shadow_ro, i))
+			allow(vmread, nested_field_encoding[i]);
+		if (rw)
+			allow(vmwrite, nested_field_encoding[i]);
+	}
+}

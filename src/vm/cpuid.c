@@ -1,0 +1,34 @@
+/* CPUID of L1: the hardware's, with the bits of cpuid.def. */
+#include "cpu/cpu.h"
+#include "vm/exits.h"
+#include "vm/regs.h"
+
+#define ANY 0xffffffffu
+
+static always_inline bool value_0(void) { return false; }
+static always_inline bool value_cr4_osxsave(void) { return vmx_read(VMCS_GUEST_CR4) & CR4_OSXSAVE; }
+static always_inline bool value_cr4_pke(void) { return vmx_read(VMCS_GUEST_CR4) & CR4_PKE; }
+static always_inline bool value_long_mode(void) { return vcpu_code64(); }
+
+static always_inline void set_bit(u32 *reg, u32 bit, bool value)
+{
+	*reg = (*reg & ~BIT32(bit)) | (value ? BIT32(bit) : 0);
+}
+
+void vm_exit_cpuid(struct vcpu *v)
+{
+	u64 *gpr = v->frame.gpr;
+	u32 leaf = (u32)gpr[GPR_RAX], subleaf = (u32)gpr[GPR_RCX];
+	struct cpuid_regs r = cpu_cpuid(leaf, subleaf);
+
+#define B(lf, sub, reg, bit, value, why) \
+	if (leaf == (lf) && ((sub) == ANY || subleaf == (sub))) \
+		set_bit(&r.reg, bit, value_##value());
+#include "cpuid.def"
+#undef B
+	gpr[GPR_RAX] = r.eax;
+	gpr[GPR_RBX] = r.ebx;
+	gpr[GPR_RCX] = r.ecx;
+	gpr[GPR_RDX] = r.edx;
+	vcpu_advance();
+}

@@ -1,0 +1,184 @@
+/*
+ * MOV to CR0 and CR4 by L1, where it changes bits that L0 masks: CR0.NE and
+ * CR4.VMXE, which VMX itself needs; CR4.SMXE, which L1 does not have; and in
+ * VMX operation the bits that must stay 1.
+ * Source: SDM 2A "MOV-Move to/from Control Registers", 3C "Restrictions on VMX
+ * Operation".
+ */
+#include "vm/cr.h"
+
+#include "cpu/cpu.h"
+#include "engine_ops.h"
+#include "vm/exits.h"
+#include "vm/regs.h"
+
+/* Bits of CR4 that decide how linear addresses are translated or cached. */
+#define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP)
+
+static u64 cr0_mask(const struct vcpu *v)
+{
+	return v->nested.vmxon ? v->vm->hw.cr0_fixed0 & 0xffffffff : CR0_NE;
+}
+
+static void set_masks(struct vcpu *v)
+{
+	vmx_write(VMCS_CR0_MASK, cr0_mask(v));
+	vmx_write(VMCS_CR4_MASK, CR4_VMXE | (v->vm->hw.cr4_fixed1 & CR4_SMXE));
+}
+
+void vm_cr_init(struct vcpu *v, u64 cr0, u64 cr4)
+{
+	set_masks(v);
+	vmx_write(VMCS_CR0_SHADOW, cr0);
+	vmx_write(VMCS_GUEST_CR0, cr0 | CR0_NE | CR0_ET);
+	vmx_write(VMCS_CR4_SHADOW, cr4);
+	vmx_write(VMCS_GUEST_CR4, cr4 | CR4_VMXE);
+}
+
+void vm_vmx_operation_changed(struct vcpu *v)
+{
+	u64 cr0 = vcpu_cr0(), cr4 = vcpu_cr4();
+
+	set_masks(v);
+	vmx_write(VMCS_CR0_SHADOW, cr0);
+	vmx_write(VMCS_CR4_SHADOW, cr4);
+	if (!v->nested.vmxon && v->init_pending) {
+		v->init_pending = false;
+		vm_exit_init(v);
+	}
+}
+
+static void flush_linear(struct vcpu *v)
+{
+	vmx_invvpid(INVVPID_SINGLE, v->vpid, GVA(0));
+}
+
+/* Entering PAE paging reads four entries; false: one of them is reserved. */
+static bool load_pdptes(struct vcpu *v, u64 cr0, u64 cr4)
+{
+	u64 reserved = ~(BIT(v->vm->hw.maxphyaddr) - 1) | 0x1e6, entry[4];
+	gpa1_t table = GPA1(vmx_read(VMCS_GUEST_CR3) & 0xffffffe0);
+
+	if (!(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || (vmx_read(VMCS_GUEST_EFER) & EFER_LME))
+		return true;
+	if (!op_gpa1_read(v->vm, table, entry, sizeof(entry)))
+		return false;
+	for (u32 i = 0; i < 4; i++)
+		if ((entry[i] & 1) && (entry[i] & reserved))
+			return false;
+	for (u32 i = 0; i < 4; i++)
+		vmx_write(VMCS_GUEST_PDPTE0 + 2 * i, entry[i]);
+	return true;
+}
+
+static bool cr0_valid(struct vcpu *v, u64 old, u64 cr0)
+{
+	u64 cr4 = vcpu_cr4(), efer = vmx_read(VMCS_GUEST_EFER);
+
+	if (cr0 >> 32)
+		return false;
+	if ((cr0 & CR0_PG) && !(cr0 & CR0_PE))
+		return false;
+	if ((cr0 & CR0_NW) && !(cr0 & CR0_CD))
+		return false;
+	if (v->nested.vmxon && (v->vm->hw.cr0_fixed0 & ~cr0))
+		return false;
+	if ((old ^ cr0) & ~old & CR0_PG) {	/* paging on */
+		if ((efer & EFER_LME) &&
+		    (!(cr4 & CR4_PAE) || (vmx_read(VMCS_GUEST_CS_AR) & AR_L)))
+			return false;
+	}
+	if ((old & CR0_PG) && !(cr0 & CR0_PG) && ((cr4 & CR4_PCIDE) || vcpu_code64()))
+		return false;
+	return true;
+}
+
+/* Paging goes on or off in long mode: LMA follows. */
+static void update_lma(u64 cr0)
+{
+	u64 efer = vmx_read(VMCS_GUEST_EFER), entry = vmx_read(VMCS_ENTRY_CONTROLS);
+
+	if ((efer & EFER_LME) && (cr0 & CR0_PG)) {
+		efer |= EFER_LMA;
+		entry |= ENTRY_IA32E;
+	} else {
+		efer &= ~EFER_LMA;
+		entry &= ~(u64)ENTRY_IA32E;
+	}
+	vmx_write(VMCS_GUEST_EFER, efer);
+	vmx_write(VMCS_ENTRY_CONTROLS, entry);
+}
+
+static void write_cr0(struct vcpu *v, u64 cr0)
+{
+	u64 old = vcpu_cr0(), changed;
+
+	cr0 = (cr0 & ~0x1ffaffd0ull) | CR0_ET;	/* reserved bits of the low half are ignored */
+	changed = old ^ cr0;
+	if (!cr0_valid(v, old, cr0) ||
+	    ((changed & (CR0_PG | CR0_CD | CR0_NW)) && !load_pdptes(v, cr0, vcpu_cr4()))) {
+		vcpu_fault(v, OUTCOME_GP);
+		return;
+	}
+	vmx_write(VMCS_CR0_SHADOW, cr0);
+	vmx_write(VMCS_GUEST_CR0, cr0 | CR0_NE);
+	if (changed & CR0_PG)
+		update_lma(cr0);
+	if (changed & (CR0_PG | CR0_WP))
+		flush_linear(v);
+	vcpu_advance();
+}
+
+static bool cr4_valid(struct vcpu *v, u64 old, u64 cr4)
+{
+	const struct vmx_caps *hw = &v->vm->hw;
+	u64 on = cr4 & ~old, efer = vmx_read(VMCS_GUEST_EFER);
+
+	if (cr4 & (~hw->cr4_fixed1 | CR4_SMXE))
+		return false;
+	if (v->nested.vmxon && (hw->cr4_fixed0 & ~cr4))
+		return false;
+	if ((efer & EFER_LMA) && (!(cr4 & CR4_PAE) || ((old ^ cr4) & CR4_LA57)))
+		return false;
+	if ((on & CR4_PCIDE) &&
+	    (!(efer & EFER_LMA) || (vmx_read(VMCS_GUEST_CR3) & 0xfff)))
+		return false;
+	if ((cr4 & CR4_CET) && !(vcpu_cr0() & CR0_WP))
+		return false;
+	return true;
+}
+
+static void write_cr4(struct vcpu *v, u64 cr4)
+{
+	u64 old = vcpu_cr4();
+
+	if (!cr4_valid(v, old, cr4) ||
+	    (((old ^ cr4) & CR4_PAGING) && !load_pdptes(v, vcpu_cr0(), cr4))) {
+		vcpu_fault(v, OUTCOME_GP);
+		return;
+	}
+	vmx_write(VMCS_CR4_SHADOW, cr4);
+	vmx_write(VMCS_GUEST_CR4, cr4 | CR4_VMXE);
+	if ((old ^ cr4) & CR4_PAGING)
+		flush_linear(v);
+	vcpu_advance();
+}
+
+/* SDM 3C "Exit Qualification for Control-Register Accesses". */
+void vm_exit_cr_access(struct vcpu *v)
+{
+	u64 qual = vmx_read(VMCS_EXIT_QUALIFICATION);
+	u64 value = vcpu_gpr(v, (u32)(qual >> 8) & 15);
+	u32 access = (u32)(qual >> 4) & 3;
+
+	if (!vcpu_code64())
+		value = (u32)value;
+	if (access == 0 && (qual & 15) == 0)
+		write_cr0(v, value);
+	else if (access == 0 && (qual & 15) == 4)
+		write_cr4(v, value);
+	else if (access == 3)	/* LMSW: sets the low four bits, never clears PE */
+		write_cr0(v, (vcpu_cr0() & ~0xeull) | ((qual >> 16) & 0xf));
+	else
+		vm_exit_none(v);
+}

@@ -1,0 +1,10 @@
+/* L1's control registers: what L0 keeps from it, and writes to those bits. */
+#pragma once
+
+#include "vm/vm.h"
+
+/* Sets masks and shadows of vmcs01 for L1's CR0 and CR4 as they are now. */
+void vm_cr_init(struct vcpu *v, u64 cr0, u64 cr4);
+
+/* L1 entered or left VMX operation: other bits are fixed now. */
+void vm_vmx_operation_changed(struct vcpu *v);

@@ -1,0 +1,208 @@
+/*
+ * Every VM exit comes here. L1's own exits go to the handler of exits.def; L2's
+ * go to the engine, and to the same handlers when L0 owns them. It ends by
+ * entering again, always: with L1, or with L2.
+ */
+#include "vm/exits.h"
+
+#include "cpu/cpu.h"
+#include "debug/console.h"
+#include "vm/cr.h"
+#include "vm/memory.h"
+#include "vm/msr.h"
+#include "vm/nmi.h"
+#include "vm/power.h"
+#include "vm/regs.h"
+
+typedef void (*exit_fn)(struct vcpu *v);
+static const exit_fn handlers[EXIT_REASON_COUNT] = {
+#define X(reason, name, owner, handler, info) [reason] = vm_exit_##handler,
+#include "exits.def"
+#undef X
+};
+
+void vm_exit_undefined(struct vcpu *v)
+{
+	vcpu_fault(v, OUTCOME_UD);
+}
+
+void vm_exit_none(struct vcpu *v)
+{
+	vm_kill(v->vm, "an exit that L0 does not ask for");
+}
+
+void vm_exit_invd(struct vcpu *v)
+{
+	(void)v;
+	cpu_wbinvd();	/* INVD itself could lose writes of L0 */
+	vcpu_advance();
+}
+
+void vm_exit_msr_read(struct vcpu *v)
+{
+	u64 *gpr = v->frame.gpr;
+	u64 value;
+
+	if (!vm_rdmsr(v, (u32)gpr[GPR_RCX], &value)) {
+		vcpu_fault(v, OUTCOME_GP);
+		return;
+	}
+	gpr[GPR_RAX] = (u32)value;
+	gpr[GPR_RDX] = value >> 32;
+	vcpu_advance();
+}
+
+void vm_exit_msr_write(struct vcpu *v)
+{
+	u64 *gpr = v->frame.gpr;
+
+	if (vm_wrmsr(v, (u32)gpr[GPR_RCX], (u32)gpr[GPR_RAX] | gpr[GPR_RDX] << 32))
+		vcpu_advance();
+	else
+		vcpu_fault(v, OUTCOME_GP);
+}
+
+void vm_exit_xsetbv(struct vcpu *v)
+{
+	u64 *gpr = v->frame.gpr;
+
+	if (cpu_xsetbv_safe((u32)gpr[GPR_RCX], (u32)gpr[GPR_RAX] | gpr[GPR_RDX] << 32))
+		vcpu_advance();
+	else
+		vcpu_fault(v, OUTCOME_GP);
+}
+
+void vm_exit_exception(struct vcpu *v)
+{
+	u64 info = vmx_read(VMCS_EXIT_INTR_INFO);
+
+	/* L0 asks for no exceptions; an NMI may be taken for L1. */
+	if ((info & INTR_TYPE) == INTR_TYPE_NMI)
+		v->pcpu->nmi_pending++;
+	else
+		vm_exit_none(v);
+}
+
+void vm_exit_ept_violation(struct vcpu *v)
+{
+	u64 gpa = vmx_read(VMCS_GUEST_PHYSICAL_ADDRESS);
+	u64 qual = vmx_read(VMCS_EXIT_QUALIFICATION);
+
+	if (!vm_memory_fault(v->vm, GPA1(gpa), qual & EPTQ_WRITE)) {
+		con_printf("L1 touched %#llx, where nothing can be mapped\n", (unsigned long long)gpa);
+		vm_kill(v->vm, "an address that L0 cannot map");
+		return;
+	}
+	if (qual & EPTQ_NMI_UNBLOCKED)
+		vmx_write(VMCS_GUEST_INTERRUPTIBILITY,
+			  vmx_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
+	vcpu_redeliver();
+}
+
+/* A VMX instruction of L1: the engine says what it comes to, here it happens. */
+void vm_exit_vmx(struct vcpu *v)
+{
+	struct nested_vcpu *n = &v->nested;
+	bool vmxon = n->vmxon;
+	struct outcome o = nested_vmx_instruction(n, (u32)vmx_read(VMCS_EXIT_REASON));
+
+	switch (o.kind) {
+	case OUT_OK:
+	case OUT_VMFAIL_INVALID:
+	case OUT_VMFAIL_VALID:
+		nested_commit_flags(n, o);
+		vcpu_advance();
+		break;
+	case OUT_DONE:
+		vcpu_advance();
+		break;
+	case OUT_FAULT:
+		vcpu_fault(v, o);
+		break;
+	case OUT_KILL:
+		vm_kill(v->vm, "the engine gave up");
+		break;
+	case OUT_ENTER_L2:
+	case OUT_ENTRY_FAIL:
+		break;
+	}
+	if (vmxon != n->vmxon)
+		vm_vmx_operation_changed(v);
+}
+
+static void l1_exit(struct vcpu *v, u32 reason)
+{
+	if (unlikely(reason >= EXIT_REASON_COUNT || !handlers[reason])) {
+		con_printf("L1 exited for reason %#x\n", reason);
+		vm_kill(v->vm, "an exit reason that L0 does not know");
+		return;
+	}
+	handlers[reason](v);
+}
+
+static void l2_exit(struct vcpu *v, u32 reason)
+{
+	switch (nested_l2_exit(&v->nested, reason)) {
+	case NESTED_L0:
+		handlers[reason & EXIT_REASON_BASIC](v);
+		break;
+	case NESTED_REFLECTED:
+		v->stats.reflected++;
+		break;
+	case NESTED_RESUME:
+		break;
+	}
+}
+
+/* What must happen before any entry; rarely anything. The result: VMRESUME? */
+static bool prepare_entry(struct vcpu *v)
+{
+	if (unlikely(v->pcpu->nmi_pending | v->pcpu->mc_pending))
+		vm_deliver_pending(v);
+	if (unlikely(v->vm->killed != NULL))
+		vm_power_killed(v);
+	if (v->nested.in_l2)
+		return v->nested.current->launched02;
+	if (likely(v->launched01))
+		return true;
+	v->launched01 = true;
+	return false;
+}
+
+bool vm_exit(struct vmx_frame *frame)
+{
+	struct vcpu *v = vcpu_of_frame(frame);
+	struct vm_stats *st = &v->stats;
+	u64 now = cpu_rdtsc();
+	u32 reason = (u32)vmx_read(VMCS_EXIT_REASON);
+	enum vm_level level = vcpu_level(v);
+	bool resume;
+
+	st->ticks[level] += now - st->entered;
+	if (likely((reason & EXIT_REASON_BASIC) < EXIT_REASON_COUNT))
+		st->exits[level][reason & EXIT_REASON_BASIC]++;
+	if (level == LEVEL_L2)
+		l2_exit(v, reason);
+	else
+		l1_exit(v, reason);
+	resume = prepare_entry(v);
+	st->entered = cpu_rdtsc();
+	st->ticks[LEVEL_L0] += st->entered - now;
+	return resume;
+}
+
+/* VMLAUNCH or VMRESUME failed: for vmcs02 L1's fault, for vmcs01 L0's. */
+bool vm_entry_refused(struct vmx_frame *frame)
+{
+	struct vcpu *v = vcpu_of_frame(frame);
+	u32 error = (u32)vmx_read(VMCS_VM_INSTRUCTION_ERROR);
+
+	if (v->nested.in_l2) {
+		nested_commit_flags(&v->nested, nested_entry_refused(&v->nested, error));
+		vcpu_advance();
+	} else {
+		con_printf("the processor refuses vmcs01: VM-instruction error %u\n", error);
+		vm_kill(v->vm, "L1's state cannot be entered");
+	}
+	return prepare_entry(v);
+}

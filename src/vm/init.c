@@ -1,0 +1,94 @@
+/*
+ * INIT and SIPI, and the state of a CPU after them.
+ * Source: SDM 3A "Processor State After Reset", 3C "VM Exits Caused by INIT, SIPI".
+ */
+#include "vm/init.h"
+
+#include "cpu/cpu.h"
+#include "vm/cr.h"
+#include "vm/exits.h"
+#include "vm/regs.h"
+
+#define AR_REAL_DATA (3u | AR_S | AR_P)
+#define AR_REAL_CODE (11u | AR_S | AR_P)
+#define AR_REAL_LDTR (2u | AR_P)
+#define AR_REAL_TR (11u | AR_P)
+
+static void set_segment(u32 i, u16 selector, u64 base, u32 limit, u32 ar)
+{
+	vmx_write(VMCS_GUEST_ES_SELECTOR + 2 * i, selector);
+	vmx_write(VMCS_GUEST_ES_BASE + 2 * i, base);
+	vmx_write(VMCS_GUEST_ES_LIMIT + 2 * i, limit);
+	vmx_write(VMCS_GUEST_ES_AR + 2 * i, ar);
+}
+
+void vm_set_segment(enum x86_seg s, u16 selector, u64 base, u32 limit, u32 ar)
+{
+	set_segment(s, selector, base, limit, ar);
+}
+
+static void set_code(u16 selector)
+{
+	set_segment(SEG_CS, selector, (u64)selector << 4, 0xffff, AR_REAL_CODE);
+}
+
+void vm_init_state(struct vcpu *v)
+{
+	/* INIT leaves CR0.CD and NW as they are; ET is always 1. */
+	u64 cr0 = (vmx_read(VMCS_GUEST_CR0) & (CR0_CD | CR0_NW)) | CR0_ET;
+
+	vm_cr_init(v, cr0, 0);
+	vmx_write(VMCS_GUEST_CR3, 0);
+	for (u32 s = SEG_ES; s <= SEG_GS; s++)
+		set_segment(s, 0, 0, 0xffff, AR_REAL_DATA);
+	set_segment(SEG_LDTR, 0, 0, 0xffff, AR_REAL_LDTR);
+	set_segment(SEG_TR, 0, 0, 0xffff, AR_REAL_TR);
+	set_segment(SEG_CS, 0xf000, 0xffff0000, 0xffff, AR_REAL_CODE);
+	vmx_write(VMCS_GUEST_GDTR_BASE, 0);
+	vmx_write(VMCS_GUEST_GDTR_LIMIT, 0xffff);
+	vmx_write(VMCS_GUEST_IDTR_BASE, 0);
+	vmx_write(VMCS_GUEST_IDTR_LIMIT, 0xffff);
+	vmx_write(VMCS_GUEST_RIP, 0xfff0);
+	vmx_write(VMCS_GUEST_RSP, 0);
+	vmx_write(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
+	vmx_write(VMCS_GUEST_DR7, DR7_INIT);
+	vmx_write(VMCS_GUEST_EFER, 0);
+	vmx_write(VMCS_ENTRY_CONTROLS, v->nested.entry_controls01);
+	vmx_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vmx_write(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+	for (u32 i = 0; i < GPR_COUNT; i++)
+		v->frame.gpr[i] = 0;
+	v->frame.gpr[GPR_RDX] = cpu_cpuid(1, 0).eax;
+	cpu_write_cr2(0);
+	cpu_write_dr0(0);
+	cpu_write_dr1(0);
+	cpu_write_dr2(0);
+	cpu_write_dr3(0);
+	cpu_write_dr6(DR6_INIT);
+}
+
+void vm_exit_init(struct vcpu *v)
+{
+	bool bsp = cpu_rdmsr(MSR_IA32_APIC_BASE) & BIT(8);
+
+	/* "INIT is blocked in VMX root operation": it waits for VMXOFF. */
+	if (v->nested.vmxon) {
+		v->init_pending = true;
+		return;
+	}
+	vm_init_state(v);
+	vmx_invvpid(INVVPID_SINGLE, v->vpid, GVA(0));
+	if (!bsp)
+		vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_SIPI);
+}
+
+void vm_exit_sipi(struct vcpu *v)
+{
+	u32 vector = (u32)vmx_read(VMCS_EXIT_QUALIFICATION) & 0xff;
+
+	(void)v;
+	set_code((u16)(vector << 8));
+	vmx_write(VMCS_GUEST_RIP, 0);
+	vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+}

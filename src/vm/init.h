@@ -1,0 +1,10 @@
+/* The state of L1's CPU after INIT, and its segments. */
+#pragma once
+
+#include "vm/vm.h"
+
+/* Writes the state after INIT into the current VMCS (vmcs01); the CPU is active. */
+void vm_init_state(struct vcpu *v);
+
+/* Access rights in VMCS format. */
+void vm_set_segment(enum x86_seg s, u16 selector, u64 base, u32 limit, u32 ar);

@@ -1,0 +1,190 @@
+/*
+ * L1's physical memory. GPA1 equals HPA in the root VM, but nobody outside this
+ * file relies on it: all go through ept01. L0's home is not mapped: L1 finds
+ * one scratch page of its own behind every address of it.
+ */
+#include "vm/memory.h"
+
+#include <string.h>
+
+#include "boot/home.h"
+#include "boot/memory.h"
+#include "cpu/cpu.h"
+#include "debug/console.h"
+#include "vm/mtrr.h"
+#include "vmx/insn.h"
+
+/* Maps an identity range with the types that the MTRRs give it. */
+static bool map_identity(struct vm *vm, u64 start, u64 end)
+{
+	while (start < end) {
+		u64 len;
+		u8 type = mtrr_run(&vm->mtrr, HPA(start), end - start, &len);
+
+		if (!ept01_map(&vm->ept01, GPA1(start), len, HPA(start), EPT_RWX, type))
+			return false;
+		start += len;
+	}
+	return true;
+}
+
+static bool hide_home(struct vm *vm)
+{
+	const struct boot_home *home = boot_home();
+
+	for (u64 a = 0; a < home->size; a += PAGE_SIZE)
+		if (!ept01_map(&vm->ept01, GPA1(home->base.v + a), PAGE_SIZE, vm->scratch,
+			       EPT_RWX, MT_WB))
+			return false;
+	return true;
+}
+
+bool vm_memory_init(struct vm *vm, const struct boot_info *bi)
+{
+	vm->ram_end = boot_direct_map_end().v;
+	(void)bi;
+	return ept01_init(&vm->ept01, vm, &vm->pool, &vm->ept_caps) &&
+	       map_identity(vm, 0, vm->ram_end) && hide_home(vm);
+}
+
+/* Rights or types went away: every TLB entry made from them must, too. */
+static void flush(struct vm *vm)
+{
+	if (!vm->ept01.stale)
+		return;
+	vm->ept01.stale = false;
+	vmx_invept(INVEPT_SINGLE, ept01_eptp(&vm->ept01));
+}
+
+void vm_memory_types_changed(struct vm *vm)
+{
+	const struct boot_home *home = boot_home();
+
+	mtrr_read(&vm->mtrr);
+	for (u64 a = 0, len; a < vm->ram_end; a += len) {
+		u8 type = mtrr_run(&vm->mtrr, HPA(a), vm->ram_end - a, &len);
+
+		if (!ept01_set_memtype(&vm->ept01, GPA1(a), len, type))
+			vm_kill(vm, "no page-table memory left for the memory types");
+	}
+	ept01_set_memtype(&vm->ept01, GPA1(home->base.v), home->size, MT_WB);
+	flush(vm);
+}
+
+/* Devices above the end of RAM: a large page at a time. */
+static bool fill(struct vm *vm, u64 gpa)
+{
+	u64 size = vm->ept_caps.pg_1g ? SZ_1G : SZ_2M;
+	u64 start = ALIGN_DOWN(gpa, size);
+
+	if (gpa >> vm->hw.maxphyaddr || gpa < vm->ram_end)
+		return false;
+	if (map_identity(vm, start, start + size))
+		return true;
+	/* Touched all over the place: begin again with this one. */
+	ept01_unmap(&vm->ept01, GPA1(vm->ram_end), BIT(vm->hw.maxphyaddr) - vm->ram_end);
+	ept02_invalidate_all(&vm->ept02s);
+	flush(vm);
+	return map_identity(vm, start, start + size);
+}
+
+static void unwatch(struct vm *vm, u32 i)
+{
+	gpa1_t page = vm->watched[i];
+
+	vm->watched[i] = vm->watched[--vm->watched_count];
+	ept01_protect(&vm->ept01, page, EPT_RWX);
+	for (u32 c = 0; c < vm->vcpu_count; c++)
+		nested_page_written(&vm->vcpu[c]->nested, page);
+}
+
+bool vm_memory_fault(struct vm *vm, gpa1_t gpa, bool write)
+{
+	struct ept01_mapping m = ept01_lookup(&vm->ept01, gpa);
+
+	if (!m.present)
+		return fill(vm, gpa.v);
+	if (!write || (m.perms & EPT_W))
+		return true;	/* somebody else was faster, or the TLB is old */
+	for (u32 i = 0; i < vm->watched_count; i++) {
+		if (vm->watched[i].v == (gpa.v & PAGE_MASK)) {
+			unwatch(vm, i);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool vm_memory_watch(struct vm *vm, gpa1_t page)
+{
+	struct ept01_mapping m = ept01_lookup(&vm->ept01, page);
+
+	if (!m.present)
+		return false;
+	for (u32 i = 0; i < vm->watched_count; i++)
+		if (vm->watched[i].v == page.v)
+			return true;
+	if (vm->watched_count == VM_MAX_WATCHED)
+		unwatch(vm, 0);
+	if (!ept01_protect(&vm->ept01, page, EPT_R | EPT_X))
+		return false;
+	vm->watched[vm->watched_count++] = page;
+	ept02_unmap_gpa1(&vm->ept02s, page, PAGE_SIZE);
+	flush(vm);
+	return true;
+}
+
+void *vm_memory_ptr(struct vm *vm, gpa1_t gpa, bool write)
+{
+	struct ept01_mapping m = ept01_lookup(&vm->ept01, gpa);
+
+	if (unlikely(!m.present || (write && !(m.perms & EPT_W)))) {
+		if (!vm_memory_fault(vm, gpa, write))
+			return NULL;
+		m = ept01_lookup(&vm->ept01, gpa);
+	}
+	if (m.hpa.v >= boot_direct_map_end().v)
+		return NULL;
+	return hpa_to_ptr(m.hpa);
+}
+
+bool vm_memory_read(struct vm *vm, gpa1_t gpa, void *dst, size_t len)
+{
+	while (len) {
+		size_t n = MIN(len, PAGE_SIZE - (gpa.v & ~PAGE_MASK));
+		const void *src = vm_memory_ptr(vm, gpa, false);
+
+		if (!src)
+			return false;
+		memcpy(dst, src, n);
+		dst = (char *)dst + n;
+		gpa.v += n;
+		len -= n;
+	}
+	return true;
+}
+
+bool vm_memory_write(struct vm *vm, gpa1_t gpa, const void *src, size_t len)
+{
+	while (len) {
+		size_t n = MIN(len, PAGE_SIZE - (gpa.v & ~PAGE_MASK));
+		void *dst = vm_memory_ptr(vm, gpa, true);
+
+		if (!dst)
+			return false;
+		memcpy(dst, src, n);
+		src = (const char *)src + n;
+		gpa.v += n;
+		len -= n;
+	}
+	return true;
+}
+
+hpa_t vm_memory_page(struct vm *vm, gpa1_t page)
+{
+	struct ept01_mapping m = ept01_lookup(&vm->ept01, page);
+
+	if (!m.present && vm_memory_fault(vm, page, true))
+		m = ept01_lookup(&vm->ept01, page);
+	return m.present ? HPA(m.hpa.v & PAGE_MASK) : vm->scratch;
+}

@@ -1,0 +1,103 @@
+/*
+ * RDMSR and WRMSR of L1: the rows of msrs.def, else the hardware, which also
+ * judges the value.
+ */
+#include "vm/msr.h"
+
+#include "cpu/cpu.h"
+#include "vm/memory.h"
+
+typedef bool (*msr_read_fn)(struct vcpu *v, u32 msr, u64 *value);
+typedef bool (*msr_write_fn)(struct vcpu *v, u32 msr, u64 value);
+
+static bool vm_msr_read_hw(struct vcpu *v, u32 msr, u64 *value)
+{
+	(void)v;
+	return cpu_rdmsr_safe(msr, value);
+}
+
+static bool vm_msr_write_hw(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)v;
+	return cpu_wrmsr_safe(msr, value);
+}
+
+static bool vm_msr_read_gp(struct vcpu *v, u32 msr, u64 *value)
+{
+	(void)v, (void)msr, (void)value;
+	return false;
+}
+
+static bool vm_msr_write_gp(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)v, (void)msr, (void)value;
+	return false;
+}
+
+static bool vm_msr_write_ignore(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)v, (void)msr, (void)value;
+	return true;
+}
+
+static bool vm_msr_read_feature_control(struct vcpu *v, u32 msr, u64 *value)
+{
+	(void)v, (void)msr;
+	*value = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX;
+	return true;
+}
+
+static bool vm_msr_read_vmx_capability(struct vcpu *v, u32 msr, u64 *value)
+{
+	return nested_caps_read(&v->nested, msr, value);
+}
+
+static bool vm_msr_write_mtrr(struct vcpu *v, u32 msr, u64 value)
+{
+	if (!cpu_wrmsr_safe(msr, value))
+		return false;
+	/* An OS turns MTRRs off, changes them, and turns them on: once is enough. */
+	if (cpu_rdmsr(MSR_IA32_MTRR_DEF_TYPE) & MTRR_DEF_ENABLE)
+		vm_memory_types_changed(v->vm);
+	return true;
+}
+
+static const struct {
+	u32 first, last;
+	msr_read_fn read;
+	msr_write_fn write;
+} rows[] = {
+#define M(first, last, rd, wr, why) { first, last, vm_msr_read_##rd, vm_msr_write_##wr },
+#include "msrs.def"
+#undef M
+};
+
+void vm_msr_bitmap_init(u8 *bitmap)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (u32 msr = rows[i].first; msr <= rows[i].last; msr++) {
+			u32 at = (msr & 0x1fff) / 8 + (msr >= 0xc0000000 ? 0x400 : 0);
+
+			if (rows[i].read != vm_msr_read_hw)
+				bitmap[at] |= (u8)(1 << msr % 8);
+			if (rows[i].write != vm_msr_write_hw)
+				bitmap[at + 0x800] |= (u8)(1 << msr % 8);
+		}
+	}
+}
+
+bool vm_rdmsr(struct vcpu *v, u32 msr, u64 *value)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
+		if (msr >= rows[i].first && msr <= rows[i].last)
+			return rows[i].read(v, msr, value);
+	return cpu_rdmsr_safe(msr, value);
+}
+
+bool vm_wrmsr(struct vcpu *v, u32 msr, u64 value)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
+		if (msr >= rows[i].first && msr <= rows[i].last)
+			return rows[i].write(v, msr, value);
+	return cpu_wrmsr_safe(msr, value);
+}

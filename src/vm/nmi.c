@@ -1,0 +1,62 @@
+/*
+ * NMIs and machine checks that arrived while L0 ran. vmcs01 does not intercept
+ * NMIs: L1 takes its own natively, and while it handles one the CPU keeps further
+ * ones pending, also across exits. So an NMI that L0 sees can go to L1 at once,
+ * unless an event is being injected or MOV SS blocks it: then L0 asks for an exit
+ * after the next instruction.
+ */
+#include "vm/nmi.h"
+
+#include "vm/exits.h"
+#include "vm/regs.h"
+
+static void ask_to_come_back(struct vcpu *v, bool again)
+{
+	u64 proc = vmx_read(VMCS_PROC_CONTROLS);
+
+	if (!(v->vm->hw.proc.may & PROC_MTF))
+		return;		/* the next exit will do */
+	proc = again ? proc | PROC_MTF : proc & ~(u64)PROC_MTF;
+	vmx_write(VMCS_PROC_CONTROLS, proc);
+}
+
+static bool busy(void)
+{
+	return (vmx_read(VMCS_ENTRY_INTR_INFO) & INTR_VALID) ||
+	       (vmx_read(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKED_BY_MOV_SS | BLOCKED_BY_NMI));
+}
+
+static void inject(u32 info)
+{
+	if (vmx_read(VMCS_GUEST_ACTIVITY) == ACTIVITY_HLT)
+		vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+	vmx_write(VMCS_ENTRY_INTR_INFO, INTR_VALID | info);
+}
+
+void vm_deliver_pending(struct vcpu *v)
+{
+	struct pcpu *p = v->pcpu;
+
+	if (v->nested.in_l2) {
+		/* A machine check waits for L1; it is the one who can do something. */
+		if (p->nmi_pending && !busy()) {
+			p->nmi_pending = 0;
+			nested_l2_nmi(&v->nested);
+		}
+		return;
+	}
+	if (busy()) {
+		ask_to_come_back(v, true);
+	} else if (p->mc_pending) {
+		p->mc_pending = 0;
+		inject(INTR_TYPE_HW_EXCEPTION | X86_MC);
+	} else if (p->nmi_pending) {
+		p->nmi_pending = 0;	/* the CPU collapses them, too */
+		inject(INTR_TYPE_NMI | X86_NMI);
+	}
+}
+
+void vm_exit_monitor_trap(struct vcpu *v)
+{
+	ask_to_come_back(v, false);
+}

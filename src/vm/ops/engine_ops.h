@@ -1,0 +1,133 @@
+/*
+ * The engine's ops in the hypervisor: the real machine, inline. The host tests
+ * have another header of this name (tests/host/).
+ */
+#pragma once
+
+#include "boot/memory.h"
+#include "cpu/cpu.h"
+#include "debug/console.h"
+#include "types.h"
+#include "vmx/insn.h"
+
+struct vm;
+struct nested_vcpu;
+
+/* vm/engine_glue.c and vm/memory.c: what is not a single instruction. */
+bool vm_memory_read(struct vm *vm, gpa1_t gpa, void *dst, size_t len);
+bool vm_memory_write(struct vm *vm, gpa1_t gpa, const void *src, size_t len);
+void *vm_memory_ptr(struct vm *vm, gpa1_t gpa, bool write);
+hpa_t vm_memory_page(struct vm *vm, gpa1_t page);
+bool vm_memory_fault(struct vm *vm, gpa1_t gpa, bool write);
+bool vm_memory_watch(struct vm *vm, gpa1_t page);
+bool vm_msr_read(struct nested_vcpu *n, u32 msr, u64 *value);
+bool vm_msr_write(struct nested_vcpu *n, u32 msr, u64 value);
+void vm_init_vmcs02(struct nested_vcpu *n);
+void vm_kill_nested(struct nested_vcpu *n, const char *why);
+
+static always_inline u64 *op_table(struct vm *vm, hpa_t page)
+{
+	(void)vm;
+	return hpa_to_ptr(page);
+}
+
+static always_inline bool op_gpa1_read(struct vm *vm, gpa1_t a, void *dst, size_t len)
+{
+	return vm_memory_read(vm, a, dst, len);
+}
+
+static always_inline bool op_gpa1_write(struct vm *vm, gpa1_t a, const void *src, size_t len)
+{
+	return vm_memory_write(vm, a, src, len);
+}
+
+static inline bool op_gpa1_cmpxchg(struct vm *vm, gpa1_t a, unsigned size, u64 *expected, u64 desired)
+{
+	void *p = vm_memory_ptr(vm, a, true);
+	u32 old = (u32)*expected;
+
+	if (!p)
+		return false;
+	if (size == 8) {
+		__atomic_compare_exchange_n((u64 *)p, expected, desired, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		return true;
+	}
+	if (!__atomic_compare_exchange_n((u32 *)p, &old, (u32)desired, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		*expected = old;
+	return true;
+}
+
+static always_inline hpa_t op_gpa1_page(struct vm *vm, gpa1_t page)
+{
+	return vm_memory_page(vm, page);
+}
+
+static always_inline bool op_gpa1_fault(struct vm *vm, gpa1_t a, bool write)
+{
+	return vm_memory_fault(vm, a, write);
+}
+
+static always_inline bool op_gpa1_watch(struct vm *vm, gpa1_t page)
+{
+	return vm_memory_watch(vm, page);
+}
+
+static always_inline void op_hw_load(struct nested_vcpu *n, hpa_t region)
+{
+	(void)n;
+	vmx_load(region);
+}
+
+static always_inline u64 op_hw_read(struct nested_vcpu *n, u32 field)
+{
+	(void)n;
+	return vmx_read(field);
+}
+
+static always_inline void op_hw_write(struct nested_vcpu *n, u32 field, u64 v)
+{
+	(void)n;
+	vmx_write(field, v);
+}
+
+static always_inline void op_hw_clear(struct nested_vcpu *n, hpa_t region)
+{
+	(void)n;
+	vmx_clear(region);
+}
+
+static always_inline void op_hw_init_vmcs02(struct nested_vcpu *n)
+{
+	vm_init_vmcs02(n);
+}
+
+static always_inline void op_hw_invept(struct nested_vcpu *n, u64 eptp)
+{
+	(void)n;
+	vmx_invept(1, eptp);
+}
+
+static always_inline void op_hw_invvpid(struct nested_vcpu *n, u32 type, u16 vpid, gva_t a)
+{
+	(void)n;
+	vmx_invvpid(type, vpid, a);
+}
+
+static always_inline bool op_msr_read(struct nested_vcpu *n, u32 msr, u64 *value)
+{
+	return vm_msr_read(n, msr, value);
+}
+
+static always_inline bool op_msr_write(struct nested_vcpu *n, u32 msr, u64 value)
+{
+	return vm_msr_write(n, msr, value);
+}
+
+static always_inline void op_vm_kill(struct nested_vcpu *n, const char *why)
+{
+	vm_kill_nested(n, why);
+}
+
+#define op_log(n, ...) ((void)(n), con_printf(__VA_ARGS__))

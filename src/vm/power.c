@@ -1,0 +1,86 @@
+/* See power.h. Ports whose writes end the machine are in io.c. */
+#include "vm/power.h"
+
+#include "cpu/cpu.h"
+#include "debug/console.h"
+#include "debug/dump.h"
+#include "lib/format.h"
+#include "vm/exits.h"
+#include "vm/regs.h"
+
+static const char *const exit_names[EXIT_REASON_COUNT] = {
+#define X(reason, name, owner, handler, info) [reason] = #name,
+#include "exits.def"
+#undef X
+};
+
+static void print_exits(const char *title, const u64 *count, const char *extra)
+{
+	char line[1024];
+	u64 total = 0;
+	int at;
+
+	for (u32 i = 0; i < EXIT_REASON_COUNT; i++)
+		total += count[i];
+	at = lib_snprintf(line, sizeof(line), "exits %s: %lu%s", title, total, extra);
+	for (u32 i = 0; i < EXIT_REASON_COUNT && at < (int)sizeof(line); i++)
+		if (count[i])
+			at += lib_snprintf(line + at, sizeof(line) - (size_t)at, " %s=%lu",
+					   exit_names[i] ? exit_names[i] : "?", count[i]);
+	con_printf("%s\n", line);
+}
+
+void vm_power_summary(struct vcpu *v, const char *why)
+{
+	struct vm_stats *st = &v->stats;
+	char reflected[40];
+	u64 l0 = st->ticks[LEVEL_L0] + cpu_rdtsc() - st->entered;
+
+	con_printf("L1 is off: %s\n", why);
+	con_printf("time: L0 %lu L1 %lu L2 %lu total %lu\n", l0, st->ticks[LEVEL_L1],
+		   st->ticks[LEVEL_L2], cpu_rdtsc() - st->started);
+	print_exits("L1", st->exits[LEVEL_L1], "");
+	lib_snprintf(reflected, sizeof(reflected), " reflected=%lu", st->reflected);
+	print_exits("L2", st->exits[LEVEL_L2], reflected);
+}
+
+void vm_kill(struct vm *vm, const char *why)
+{
+	if (!vm->killed)
+		vm->killed = why;
+}
+
+void vm_kill_nested(struct nested_vcpu *n, const char *why)
+{
+	vm_kill(n->vm, why);
+}
+
+void vm_power_killed(struct vcpu *v)
+{
+	static const struct { const char *name; u32 field; } shown[] = {
+#define F(name, enc, exists, merge, sync, shadow, group) { #name, enc },
+#include "vmcs_fields.def"
+#undef F
+	};
+
+	con_printf("the VM is stopped: %s\n", v->vm->killed);
+	con_printf("state of L%u:\n", (u32)vcpu_level(v));
+	for (u32 i = 0; i < ARRAY_SIZE(shown); i++)
+		if (VMCS_TYPE(shown[i].field) == VMCS_TYPE_GUEST ||
+		    VMCS_TYPE(shown[i].field) == VMCS_TYPE_INFO)
+			con_printf("  %s %#lx\n", shown[i].name, vmx_read(shown[i].field));
+	for (u32 i = 0; i < GPR_COUNT; i++)
+		con_printf("  gpr%u %#lx\n", i, v->frame.gpr[i]);
+	vm_power_summary(v, "stopped");
+	debug_end();
+}
+
+/* As the bare machine would: a CPU in shutdown, which chipsets turn into a reset. */
+void vm_exit_triple_fault(struct vcpu *v)
+{
+	struct cpu_table_reg none = { 0, 0 };
+
+	vm_power_summary(v, "triple fault");
+	asm volatile("lidt %0; int3" : : "m"(none));
+	vm_exit_none(v);
+}

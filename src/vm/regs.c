@@ -1,0 +1,68 @@
+/* See regs.h. Source: SDM 3C "VM Exits", 3A "Masking Exceptions and Interrupts". */
+#include "vm/regs.h"
+
+#include "cpu/cpu.h"
+
+#define PENDING_DEBUG_BS BIT(14)
+
+void vcpu_paging(struct vcpu *v, struct mmu_paging *p)
+{
+	*p = (struct mmu_paging){
+		.cr0 = vmx_read(VMCS_GUEST_CR0),
+		.cr3 = vmx_read(VMCS_GUEST_CR3),
+		.cr4 = vmx_read(VMCS_GUEST_CR4),
+		.efer = vmx_read(VMCS_GUEST_EFER),
+		.rflags = vmx_read(VMCS_GUEST_RFLAGS),
+		.maxphyaddr = v->vm->hw.maxphyaddr,
+		.cpl = (u8)vcpu_cpl(),
+		.pg_1g = v->vm->hw.pg_1g,
+	};
+	for (u32 i = 0; i < 4; i++)
+		p->pdpte[i] = vmx_read(VMCS_GUEST_PDPTE0 + 2 * i);
+}
+
+void vcpu_advance(void)
+{
+	u64 state = vmx_read(VMCS_GUEST_INTERRUPTIBILITY);
+	u64 rip = vmx_read(VMCS_GUEST_RIP) + vmx_read(VMCS_EXIT_INSTR_LENGTH);
+
+	if (unlikely(rip >> 32) && !vcpu_code64())
+		rip = (u32)rip;
+	vmx_write(VMCS_GUEST_RIP, rip);
+	if (unlikely(state & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)))
+		vmx_write(VMCS_GUEST_INTERRUPTIBILITY,
+			  state & ~(u64)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
+	if (unlikely(vmx_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
+		vmx_write(VMCS_GUEST_PENDING_DEBUG,
+			  vmx_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
+void vcpu_fault(struct vcpu *v, struct outcome fault)
+{
+	u32 info = INTR_VALID | INTR_TYPE_HW_EXCEPTION | fault.vector;
+
+	if (v->nested.in_l2) {
+		nested_l2_fault(&v->nested, fault);
+		return;
+	}
+	/* Real mode delivers no error codes. */
+	if (fault.has_error_code && (vmx_read(VMCS_GUEST_CR0) & CR0_PE)) {
+		info |= INTR_ERROR_CODE;
+		vmx_write(VMCS_ENTRY_ERROR_CODE, fault.error_code);
+	}
+	if (fault.vector == X86_PF)
+		cpu_write_cr2(fault.value);
+	vmx_write(VMCS_ENTRY_INTR_INFO, info);
+}
+
+void vcpu_redeliver(void)
+{
+	u64 info = vmx_read(VMCS_IDT_VECTORING_INFO);
+
+	if (likely(!(info & INTR_VALID)))
+		return;
+	vmx_write(VMCS_ENTRY_INTR_INFO, info & ~(u64)INTR_NMI_UNBLOCKING);
+	if (info & INTR_ERROR_CODE)
+		vmx_write(VMCS_ENTRY_ERROR_CODE, vmx_read(VMCS_IDT_VECTORING_ERROR_CODE));
+	vmx_write(VMCS_ENTRY_INSTR_LENGTH, vmx_read(VMCS_EXIT_INSTR_LENGTH));
+}

@@ -1,0 +1,171 @@
+/*
+ * The root VM: from what the boot loader left to L1's first instruction. Not
+ * here: loading L1 (loader.c), vmcs01 (vcpu.c).
+ */
+#include <string.h>
+
+#include "boot/home.h"
+#include "boot/memory.h"
+#include "cpu/cpu.h"
+#include "debug/console.h"
+#include "debug/dump.h"
+#include "vm/init.h"
+#include "vm/io.h"
+#include "vm/loader.h"
+#include "vm/memory.h"
+#include "vm/msr.h"
+#include "vm/mtrr.h"
+#include "vm/regs.h"
+#include "vm/vcpu.h"
+#include "vmx/caps.h"
+#include "vmx/setup.h"
+
+static struct vm root_vm;
+
+#define CPUID_1_ECX_XSAVE BIT32(26)
+
+static bool read_physical(void *context, u64 addr, void *buf, size_t len)
+{
+	(void)context;
+	if (addr + len > boot_direct_map_end().v || addr + len < addr)
+		return false;
+	memcpy(buf, hpa_to_ptr(HPA(addr)), len);
+	return true;
+}
+
+static void find_acpi(struct vm *vm, const struct boot_info *bi)
+{
+	struct acpi_reader reader = { read_physical, NULL };
+	const char *error = "the boot loader found no RSDP";
+
+	if (bi->rsdp_size)
+		error = acpi_parse(&reader, bi->rsdp, bi->rsdp_size, &vm->acpi);
+	if (error)
+		con_printf("ACPI: %s; power-off will not be noticed\n", error);
+}
+
+static void enter_vmx(struct vm *vm)
+{
+	const char *error;
+
+	vmx_caps_read(&vm->hw);
+	error = vmx_caps_missing(&vm->hw);
+	if (error)
+		debug_stop("this processor's VMX lacks %s", error);
+	if (cpu_cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)
+		cpu_write_cr4(cpu_read_cr4() | CR4_OSXSAVE);	/* for L1's XSETBV */
+	error = vmx_enable(&vm->hw, ptr_to_hpa(boot_alloc_pages(1)));
+	if (error)
+		debug_stop("%s", error);
+}
+
+static struct ept_caps ept_caps_of(const struct vmx_caps *c)
+{
+	return (struct ept_caps){
+		.exec_only = c->ept_vpid & EPTCAP_EXEC_ONLY,
+		.pg_2m = c->ept_vpid & EPTCAP_2M,
+		.pg_1g = c->ept_vpid & EPTCAP_1G,
+		.ad = c->ept_vpid & EPTCAP_AD,
+		.mode_based_exec = c->proc2.may & PROC2_MODE_BASED_EXEC,
+		.adv_exit_info = c->ept_vpid & EPTCAP_ADV_INFO,
+		.maxphyaddr = c->maxphyaddr,
+	};
+}
+
+static void init_pages(struct vm *vm)
+{
+	vm->msr_bitmap = ptr_to_hpa(boot_alloc_pages(1));
+	vm->io_bitmap[0] = ptr_to_hpa(boot_alloc_pages(1));
+	vm->io_bitmap[1] = ptr_to_hpa(boot_alloc_pages(1));
+	vm->scratch = ptr_to_hpa(boot_alloc_pages(1));
+	vm_msr_bitmap_init(hpa_to_ptr(vm->msr_bitmap));
+	vm_io_bitmap_init(vm, hpa_to_ptr(vm->io_bitmap[0]), hpa_to_ptr(vm->io_bitmap[1]));
+}
+
+/* The pool is all that nobody took, so it comes last; ept01 lies in it. */
+static void init_memory(struct vm *vm, const struct boot_info *bi)
+{
+	hpa_t base;
+	size_t pages = boot_free_pages(&base);
+	struct ept_caps caps12 = ept_caps_of(&vm->vcpu[0]->nested.caps);
+
+	vm->ept_caps = ept_caps_of(&vm->hw);
+	mtrr_read(&vm->mtrr);
+	mmu_pool_init(&vm->pool, vm, base, (u32)pages);
+	if (!vm_memory_init(vm, bi) ||
+	    !ept02_set_init(&vm->ept02s, vm, &vm->pool, &vm->ept01, &vm->ept_caps, &caps12))
+		debug_stop("%zu pages are too few for page tables", pages);
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		vcpu_use_memory(vm->vcpu[i]);
+}
+
+static void set_flat_segments(const struct loader_entry *e, bool long_mode)
+{
+	u32 data = 3u | AR_S | AR_P | AR_DB | AR_G, code = 11u | AR_S | AR_P | AR_G;
+	u16 cs = e->kind == LOADER_ENTRY_PM32 ? 0x08 : e->cs;
+	u16 ds = e->kind == LOADER_ENTRY_PM32 ? 0x10 : e->ds;
+
+	vm_set_segment(SEG_CS, cs, 0, 0xffffffff, code | (long_mode ? AR_L : AR_DB));
+	for (u32 s = SEG_ES; s <= SEG_GS; s++)
+		if (s != SEG_CS)
+			vm_set_segment(s, ds, 0, 0xffffffff, data);
+}
+
+static void enter_long_mode(const struct loader_entry *e)
+{
+	u64 cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_ET, cr4 = CR4_PAE;
+
+	vmx_write(VMCS_GUEST_CR3, e->cr3);
+	vmx_write(VMCS_CR0_SHADOW, cr0);
+	vmx_write(VMCS_GUEST_CR0, cr0 | CR0_NE);
+	vmx_write(VMCS_CR4_SHADOW, cr4);
+	vmx_write(VMCS_GUEST_CR4, cr4 | CR4_VMXE);
+	vmx_write(VMCS_GUEST_EFER, EFER_LME | EFER_LMA);
+	vmx_write(VMCS_ENTRY_CONTROLS, vmx_read(VMCS_ENTRY_CONTROLS) | ENTRY_IA32E);
+}
+
+static void enter_protected_mode(void)
+{
+	vmx_write(VMCS_CR0_SHADOW, CR0_PE | CR0_ET);
+	vmx_write(VMCS_GUEST_CR0, CR0_PE | CR0_ET | CR0_NE);
+}
+
+static void set_entry_state(struct vcpu *v, const struct loader_entry *e)
+{
+	set_flat_segments(e, e->kind == LOADER_ENTRY_LINUX64);
+	if (e->kind == LOADER_ENTRY_LINUX64)
+		enter_long_mode(e);
+	else
+		enter_protected_mode();
+	if (e->gdt_limit) {
+		vmx_write(VMCS_GUEST_GDTR_BASE, e->gdt_base);
+		vmx_write(VMCS_GUEST_GDTR_LIMIT, e->gdt_limit);
+	}
+	vmx_write(VMCS_GUEST_RIP, e->rip);
+	vmx_write(VMCS_GUEST_RSP, e->rsp);
+	v->frame.gpr[GPR_RAX] = e->eax;
+	v->frame.gpr[GPR_RBX] = e->ebx;
+	v->frame.gpr[GPR_RSI] = e->rsi;
+}
+
+void vm_start(const struct boot_info *bi)
+{
+	struct vm *vm = &root_vm;
+	struct loader_entry entry;
+	struct vcpu *v;
+
+	find_acpi(vm, bi);
+	enter_vmx(vm);
+	init_pages(vm);
+	v = vcpu_create(vm, &bi->options);
+	init_memory(vm, bi);
+	if (!loader_load(hpa_to_ptr(HPA(0)), bi, &entry)) {
+		con_printf("%s\n", entry.error);
+		debug_end();
+	}
+	set_entry_state(v, &entry);
+	con_printf("L1 starts: %s\n", loader_format_name(entry.format));
+	v->stats.started = v->stats.entered = cpu_rdtsc();
+	v->launched01 = true;
+	vmx_first_entry(&v->frame);
+}

@@ -1,0 +1,80 @@
+/*
+ * A virtual machine and its CPUs as vm/ sees them. The root VM owns the whole
+ * machine: its physical memory is the machine's (identity-mapped by ept01) but
+ * for L0's home; its devices and interrupts reach it without L0.
+ */
+#pragma once
+
+#include "boot/info.h"
+#include "cpu/pcpu.h"
+#include "mmu/ept01.h"
+#include "mmu/ept02.h"
+#include "mmu/mtrr.h"
+#include "nested/nested.h"
+#include "vm/acpi.h"
+#include "vmx/frame.h"
+
+#define VM_MAX_VCPUS 64
+#define VM_MAX_WATCHED 256
+#define VCPU_STACK_SIZE 16384
+#define VPID_L1_FIRST 1
+
+enum vm_level { LEVEL_L0, LEVEL_L1, LEVEL_L2, LEVEL_COUNT };
+
+struct vm_stats {
+	u64 exits[LEVEL_COUNT][EXIT_REASON_COUNT];	/* by the level that caused them */
+	u64 reflected;
+	u64 ticks[LEVEL_COUNT];
+	u64 entered, started;		/* TSC */
+};
+
+/* A virtual CPU. The frame must end the stack: an exit lands just above it. */
+struct vcpu {
+	u8 stack[VCPU_STACK_SIZE];
+	struct vmx_frame frame;
+	struct vm *vm;
+	struct pcpu *pcpu;
+	hpa_t vmcs01;
+	bool launched01;
+	u8 shutdown_at;			/* bytes of "Shutdown" seen on Bochs's port */
+	bool init_pending;		/* INIT came while L1 was in VMX root operation */
+	u16 vpid;
+	struct vm_stats stats;
+	struct nested_vcpu nested;
+};
+
+struct vm {
+	struct vmx_caps hw;
+	struct mmu_pool pool;
+	struct ept01 ept01;
+	struct ept02_set ept02s;
+	struct mtrr_state mtrr;
+	struct ept_caps ept_caps;
+	hpa_t msr_bitmap, io_bitmap[2];
+	hpa_t scratch;			/* what L1 finds where L0's home is */
+	u64 ram_end;			/* ept01 above it is filled on demand */
+	struct acpi_info acpi;
+	const char *killed;		/* why the VM must not run again */
+	gpa1_t watched[VM_MAX_WATCHED];
+	u32 watched_count;
+	u32 vcpu_count;
+	struct vcpu *vcpu[VM_MAX_VCPUS];
+};
+
+static always_inline struct vcpu *vcpu_of_frame(struct vmx_frame *f)
+{
+	return (struct vcpu *)((char *)f - offsetof(struct vcpu, frame));
+}
+
+static always_inline struct vcpu *vcpu_of_nested(struct nested_vcpu *n)
+{
+	return (struct vcpu *)((char *)n - offsetof(struct vcpu, nested));
+}
+
+static inline enum vm_level vcpu_level(const struct vcpu *v)
+{
+	return v->nested.in_l2 ? LEVEL_L2 : LEVEL_L1;
+}
+
+/* The VM ends after the present exit: its console line says why. Any guest may cause it. */
+void vm_kill(struct vm *vm, const char *why);
