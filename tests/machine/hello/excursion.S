@@ -1,0 +1,223 @@
+/*
+ * From 64-bit mode to 32-bit protected mode without paging, where two hardware tasks call each
+ * other, on to real mode, and back. Results go to legacy_result[].
+ * SDM: Task Management; Switching Out of IA-32e Mode Operation; Mode Switching.
+ */
+#include "selectors.h"
+
+#define RESULT(n)	legacy_result + 4 * (n)
+#define REAL(label)	(label - real_start + 0x8000)
+
+	.text
+	.code64
+	.globl legacy_run
+legacy_run:
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	mov %rsp, saved_rsp
+	mov %cr3, %rax
+	mov %rax, saved_cr3
+	sidt saved_idt
+	ljmp *to32
+
+	.code32
+start32:
+	mov $SEL_DATA32, %eax
+	mov %eax, %ds
+	mov %eax, %es
+	mov %eax, %ss
+	mov %cr0, %eax
+	and $0x7fffffff, %eax
+	mov %eax, %cr0
+	mov $0xc0000080, %ecx
+	rdmsr
+	and $~0x100, %eax
+	wrmsr
+	mov $stack32_top, %esp
+	call test_tasks
+	call test_real
+	/* and back */
+	mov $0xc0000080, %ecx
+	rdmsr
+	or $0x100, %eax
+	wrmsr
+	mov saved_cr3, %eax
+	mov %eax, %cr3
+	mov %cr0, %eax
+	or $0x80000000, %eax
+	mov %eax, %cr0
+	ljmp $SEL_CODE, $back64
+
+	.code64
+back64:
+	mov $SEL_DATA, %eax
+	mov %eax, %ds
+	mov %eax, %es
+	mov %eax, %ss
+	mov saved_rsp, %rsp
+	lgdt gdt_register
+	lidt saved_idt
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	ret
+
+	.code32
+test_tasks:
+	mov $SEL_TASK_A, %eax
+	ltr %ax
+	movl $task_b_code, task_b + 0x20
+	movl $2, task_b + 0x24
+	movl $0xbbbb, task_b + 0x28		/* EAX */
+	movl $stack_b_top, task_b + 0x38
+	movl $SEL_DATA32, task_b + 0x48		/* ES, SS, DS */
+	movl $SEL_CODE32, task_b + 0x4c
+	movl $SEL_DATA32, task_b + 0x50
+	movl $SEL_DATA32, task_b + 0x54
+	clts
+	mov $0x1111, %ebx
+	mov $0x2222, %esi
+	lcall $SEL_TASK_B, $0
+	mov %ebx, RESULT(6)
+	mov %esi, RESULT(7)
+	pushf
+	pop %eax
+	and $0x4000, %eax
+	mov %eax, RESULT(8)
+	call busy_bits
+	mov %eax, RESULT(9)
+	mov %edx, RESULT(10)
+	ljmp $SEL_TASK_GATE, $0
+	clts
+	ret
+
+task_b_code:
+	mov %eax, RESULT(0)
+	movzwl task_b, %eax
+	mov %eax, RESULT(1)
+	pushf
+	pop %eax
+	and $0x4000, %eax
+	mov %eax, RESULT(2)
+	mov %cr0, %eax
+	and $8, %eax
+	mov %eax, RESULT(3)
+	call busy_bits
+	mov %eax, RESULT(4)
+	mov %edx, RESULT(5)
+	iret				/* NT is set: back to task A; resumed by its JMP */
+	movl $0xcccc, RESULT(11)
+	ljmp $SEL_TASK_A, $0
+
+busy_bits:				/* of tasks A and B, in EAX and EDX */
+	mov gdt + SEL_TASK_A + 4, %eax
+	shr $9, %eax
+	and $1, %eax
+	mov gdt + SEL_TASK_B + 4, %edx
+	shr $9, %edx
+	and $1, %edx
+	ret
+
+test_real:
+	mov %esp, saved_esp
+	lidt real_idt
+	mov $0x12345678, %ebx
+	mov $SEL_DATA16, %eax
+	mov %eax, %ss
+	mov %eax, %es
+	mov $SEL_DATA32, %eax	/* DS keeps its 4-GiB limit in real mode */
+	mov %eax, %ds
+	ljmp $SEL_CODE16, $0x8000
+back32:
+	mov $SEL_DATA32, %eax
+	mov %eax, %ds
+	mov %eax, %es
+	mov %eax, %ss
+	mov saved_esp, %esp
+	ret
+
+	/* copied to 0x8000 */
+	.code16
+	.globl real_start, real_end
+real_start:
+	mov %cr0, %eax
+	and $~1, %eax
+	mov %eax, %cr0
+	ljmp $0, $REAL(1f)
+1:	addr32 mov 0x400000, %ebx	/* beyond 64 KiB, by the big DS */
+	addr32 mov %ebx, RESULT(14)
+	xor %ax, %ax
+	mov %ax, %ds
+	mov %ax, %es
+	mov %ax, %ss
+	mov $0x7c00, %sp
+	mov 0x60 * 4, %ecx
+	movw $REAL(interrupt), 0x60 * 4
+	movw $0, 0x60 * 4 + 2
+	mov $5, %ax
+	int $0x60
+	mov %ecx, 0x60 * 4
+	movzwl %ax, %edi
+	int $0x12
+	movzwl %ax, %esi
+	mov $1, %eax
+	cpuid
+	shr $5, %ecx
+	and $1, %ecx
+	mov %ecx, %ebx
+	mov %cr0, %eax
+	or $1, %eax
+	mov %eax, %cr0
+	ljmp $SEL_CODE32, $REAL(2f)
+interrupt:
+	add $0x100, %ax
+	iret
+	.code32
+2:	mov $SEL_DATA32, %eax
+	mov %eax, %ds
+	mov %edi, RESULT(12)
+	mov %esi, RESULT(13)
+	mov %ebx, RESULT(15)
+	mov $back32, %eax
+	jmp *%eax
+real_end:
+
+	.data
+	.balign 8
+to32:
+	.long start32
+	.word SEL_CODE32
+	.balign 8
+real_idt:
+	.word 0x3ff
+	.long 0
+	.balign 8
+saved_idt:
+	.skip 16
+saved_rsp:
+	.quad 0
+saved_cr3:
+	.quad 0
+saved_esp:
+	.long 0
+	.globl legacy_result
+legacy_result:
+	.skip 64
+
+	.bss
+	.balign 16
+	.globl task_a, task_b
+task_a:	.skip 104
+	.balign 16
+task_b:	.skip 104
+	.skip 4096
+stack32_top:
+	.skip 4096
+stack_b_top:

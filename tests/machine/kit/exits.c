@@ -1,0 +1,116 @@
+/*
+ * Names of exit reasons, and which exit-information fields each defines (SDM: VM-Exit Information
+ * Fields, "Basic VM-Exit Information" and following), so that a line shows those and no others.
+ */
+#include "vmx.h"
+
+#define Q	1u	/* exit qualification */
+#define LEN	2u	/* instruction length */
+#define INTR	4u	/* interruption information and error code */
+#define GLA	8u	/* guest-linear address */
+#define GPA	16u	/* guest-physical address */
+#define INFO	32u	/* instruction information */
+#define IDT	64u	/* IDT-vectoring information, when valid */
+
+static const struct {
+	const char *name;
+	u32 fields;
+} reasons[] = {
+	[0] = { "EXCEPTION_OR_NMI", Q | INTR | IDT },
+	[1] = { "EXTERNAL_INTERRUPT", INTR | IDT },
+	[2] = { "TRIPLE_FAULT", IDT },
+	[7] = { "INTERRUPT_WINDOW", 0 },
+	[8] = { "NMI_WINDOW", 0 },
+	[9] = { "TASK_SWITCH", Q | IDT },
+	[10] = { "CPUID", LEN },
+	[12] = { "HLT", LEN },
+	[13] = { "INVD", LEN },
+	[14] = { "INVLPG", Q | LEN },
+	[15] = { "RDPMC", LEN },
+	[16] = { "RDTSC", LEN },
+	[18] = { "VMCALL", LEN },
+	[19] = { "VMCLEAR", Q | LEN },
+	[20] = { "VMLAUNCH", LEN },
+	[21] = { "VMPTRLD", Q | LEN },
+	[22] = { "VMPTRST", Q | LEN },
+	[23] = { "VMREAD", Q | LEN },
+	[24] = { "VMRESUME", LEN },
+	[25] = { "VMWRITE", Q | LEN },
+	[26] = { "VMXOFF", LEN },
+	[27] = { "VMXON", Q | LEN },
+	[28] = { "CR_ACCESS", Q | LEN },
+	[29] = { "MOV_DR", Q | LEN },
+	[30] = { "IO_INSTRUCTION", Q | LEN },
+	[31] = { "RDMSR", LEN },
+	[32] = { "WRMSR", LEN },
+	[33] = { "ENTRY_FAILURE_GUEST_STATE", Q },
+	[34] = { "ENTRY_FAILURE_MSR_LOADING", Q },
+	[36] = { "MWAIT", LEN },
+	[37] = { "MONITOR_TRAP_FLAG", 0 },
+	[39] = { "MONITOR", LEN },
+	[40] = { "PAUSE", LEN },
+	[43] = { "TPR_BELOW_THRESHOLD", 0 },
+	[44] = { "APIC_ACCESS", Q | IDT },
+	[46] = { "GDTR_IDTR", Q | LEN | INFO },
+	[47] = { "LDTR_TR", Q | LEN | INFO },
+	[48] = { "EPT_VIOLATION", Q | GLA | GPA | IDT },
+	[49] = { "EPT_MISCONFIGURATION", GPA | IDT },
+	[50] = { "INVEPT", Q | LEN },
+	[51] = { "RDTSCP", LEN },
+	[52] = { "PREEMPTION_TIMER", 0 },
+	[53] = { "INVVPID", Q | LEN },
+	[54] = { "WBINVD", LEN },
+	[55] = { "XSETBV", LEN },
+	[57] = { "RDRAND", LEN | INFO },
+	[58] = { "INVPCID", Q | LEN },
+	[59] = { "VMFUNC", LEN },
+	[61] = { "RDSEED", LEN | INFO },
+};
+
+const char *reason_name(u32 reason)
+{
+	reason &= 0xffff;
+	return reason < ARRAY_SIZE(reasons) && reasons[reason].name ? reasons[reason].name : "UNKNOWN";
+}
+
+static void print_event(const char *name, u64 info_field, u64 error_field)
+{
+	u64 info = vmread(info_field);
+
+	if (!(info & INTR_VALID))
+		return;
+	print(" %s=%lx", name, info);
+	if (info & INTR_ERROR)
+		print(" error=%lx", vmread(error_field));
+}
+
+void print_exit(const struct vm *vm, u32 reason)
+{
+	u32 fields;
+
+	if (reason == NO_EXIT) {
+		print("entry %s\n", outcome_text(vm->entry));
+		return;
+	}
+	fields = (reason & 0xffff) < ARRAY_SIZE(reasons) ? reasons[reason & 0xffff].fields : 0;
+	print("%s", reason_name(reason));
+	if (reason & ~0xffffull & ~REASON_ENTRY_FAILURE)
+		print(" reason=%x", reason);
+	if (reason & REASON_ENTRY_FAILURE)
+		print(" (entry failed)");
+	if (fields & Q && reason != REASON_EXCEPTION)
+		print(" q=%lx", vmread(EXIT_QUALIFICATION));
+	if (fields & LEN)
+		print(" len=%lu", vmread(EXIT_INSN_LENGTH));
+	if (fields & INTR)
+		print_event("intr", EXIT_INTR_INFO, EXIT_INTR_ERROR);
+	if (fields & IDT)
+		print_event("vectoring", IDT_INFO, IDT_ERROR);
+	if (fields & GLA && vmread(EXIT_QUALIFICATION) & BIT(7))
+		print(" gla=%lx", vmread(GUEST_LINEAR));
+	if (fields & GPA)
+		print(" gpa=%lx", vmread(GUEST_PHYSICAL));
+	if (fields & INFO)
+		print(" info=%lx", vmread(EXIT_INSN_INFO));
+	print("\n");
+}
