@@ -22,6 +22,7 @@ int main(void)
 	}
 	directory[0] = 0x87;
 	pdpt[6] = (u64)directory | 7;
+	write_cr3(read_cr3());
 	print("memory by another address: %s\n",
 	      *(u64 *)(0x180000000 + 0x100000) == *(u64 *)0x100000 ? "the same" : "differs");
 	TRY("ud2");
