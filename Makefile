@@ -35,7 +35,7 @@ $(BUILD)/obj/%.o: src/% Makefile
 	$(Q)$(CC) $(CFLAGS_L0) $(CPPFLAGS_L0) -MMD -MP -c -o $@ $<
 
 unit:
-	$(Q)$(MAKE) --no-print-directory -C tests/unit BUILD=$(abspath $(BUILD)) V=$(V)
+	$(Q)+$(MAKE) -j$(shell nproc) --no-print-directory -C tests/unit BUILD=$(abspath $(BUILD)) V=$(V)
 
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/host $(BUILD)/unit $(BUILD)/plastron.elf
