@@ -1,0 +1,71 @@
+/* boot/options.c. */
+#include "boot/options.h"
+#include "unit.h"
+
+static struct boot_options o;
+static const char *complaint;
+static size_t complaint_len;
+
+static void parse(const char *line)
+{
+	boot_options_parse(line, &o, &complaint, &complaint_len);
+}
+
+static void defaults(void **state)
+{
+	(void)state;
+	parse("");
+	assert_int_equal(o.outputs, CON_DEFAULT);
+	assert_string_equal(o.label, "L0");
+	assert_false(o.quiet || o.explain);
+	assert_true(o.nested_shadow);
+	assert_null(complaint);
+}
+
+static void all(void **state)
+{
+	(void)state;
+	parse(" console=e9,vga label=L1  quiet explain nested.shadow=off ");
+	assert_int_equal(o.outputs, CON_E9 | CON_VGA);
+	assert_string_equal(o.label, "L1");
+	assert_true(o.quiet && o.explain);
+	assert_false(o.nested_shadow);
+	assert_null(complaint);
+	parse("console=com1");
+	assert_int_equal(o.outputs, CON_COM1);
+	parse("console=");
+	assert_int_equal(o.outputs, 0);
+	assert_null(complaint);
+}
+
+static void complain(const char *line, const char *word)
+{
+	parse(line);
+	assert_non_null(complaint);
+	assert_int_equal(complaint_len, strlen(word));
+	assert_memory_equal(complaint, word, complaint_len);
+}
+
+/* The first bad word is named, and the rest of the line still counts. */
+static void bad(void **state)
+{
+	(void)state;
+	complain("quieter quiet", "quieter");
+	assert_true(o.quiet);
+	complain("console=e9,lpt1 foo", "console=e9,lpt1");
+	assert_int_equal(o.outputs, CON_DEFAULT);
+	complain("label=", "label=");
+	complain("label=0123456789abcdef", "label=0123456789abcdef");
+	assert_string_equal(o.label, "L0");
+	complain("nested.shadow=maybe", "nested.shadow=maybe");
+	complain("qui", "qui");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults), cmocka_unit_test(all), cmocka_unit_test(bad),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
