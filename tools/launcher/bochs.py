@@ -5,6 +5,7 @@ Starting, watching and ending it is machine.py's work. Bochs 3.0 is preferred;
 """
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from launcher import packages
 from launcher.aptroot import AptRoot
 from launcher.common import UserError, say, warn
 
+LOG_TAIL = 65536
 GOOD_SUITE = "trixie"
 GOOD_PACKAGES = ("bochs", "bochs-term", "bochsbios", "vgabios")
 MODELS_WITHOUT_VMX = (
@@ -152,3 +154,27 @@ def command(emulator, folder, spec, com1):
         (folder / "commands").write_text("c\nq\n")
         argv += ["-rc", str(folder / "commands")]
     return argv, dict(os.environ, **emulator.env)
+
+
+def ending(folder, _status):
+    """What made Bochs stop, from its log."""
+    try:
+        with open(folder / "bochs.log", "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_TAIL))
+            text = log.read().decode("ascii", "replace")
+    except FileNotFoundError:
+        return "the emulator did not start: " + _tail(folder / "stderr")
+    found = re.findall(r">>PANIC<< (.*)", text)
+    if not found:
+        return "the emulator ended by itself: " + _tail(folder / "stderr")
+    for pattern, name in (("Shutdown port", "shutdown"), ("power off", "power-off"),
+                          ("exception with no resolution", "triple fault")):
+        if pattern in found[-1]:
+            return name
+    return f"the emulator stopped: {found[-1]}"
+
+
+def _tail(path):
+    lines = [line for line in path.read_text(errors="replace").splitlines()
+             if line.strip() and not line.startswith("=")]
+    return lines[-1] if lines else "no message"

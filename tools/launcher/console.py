@@ -65,11 +65,14 @@ class Console:
         self.log.write(f"{time.monotonic() - self.began:8.2f} {channel:4} {level}| {text}\n")
         self.log.flush()
         self._wipe()
+        self._show(channel, level, text)
+        self.last = time.monotonic()
+
+    def _show(self, _channel, level, text):
         if self.tty:
             self._write(f"{COLOURS.get(level, RESET)}{level}| {text}{RESET}")
         else:
             self._write(f"{level}| {text}")
-        self.last = time.monotonic()
 
     def _wipe(self):
         if self.status:
@@ -79,3 +82,21 @@ class Console:
     def _write(self, text):
         self.out.write(text + "\n")
         self.out.flush()
+
+
+class Terminal(Console):
+    """The same for a guest somebody types at: its serial line passes through as it is."""
+
+    def feed(self, channel, data):
+        if channel == "com1":
+            self.out.buffer.write(data)
+            self.out.flush()
+            self.last = time.monotonic()
+        super().feed(channel, data)
+
+    def tick(self):
+        """No sign of life: the cursor is the guest's."""
+
+    def _show(self, channel, level, text):
+        if channel != "com1":
+            self._write(f"\r{COLOURS.get(level, RESET)}{level}| {text}{RESET}\r")

@@ -8,7 +8,6 @@ the person.
 import errno
 import os
 import pty
-import re
 import select
 import signal
 import subprocess
@@ -40,30 +39,6 @@ class Result:
     seconds: float
 
 
-def _ending(folder):
-    """What made Bochs stop, from its log."""
-    try:
-        with open(folder / "bochs.log", "rb") as log:
-            log.seek(max(0, os.fstat(log.fileno()).st_size - CHUNK))
-            text = log.read().decode("ascii", "replace")
-    except FileNotFoundError:
-        return "the emulator did not start: " + _tail(folder / "stderr")
-    found = re.findall(r">>PANIC<< (.*)", text)
-    if not found:
-        return "the emulator ended by itself: " + _tail(folder / "stderr")
-    for pattern, name in (("Shutdown port", "shutdown"), ("power off", "power-off"),
-                          ("exception with no resolution", "triple fault")):
-        if pattern in found[-1]:
-            return name
-    return f"the emulator stopped: {found[-1]}"
-
-
-def _tail(path):
-    lines = [line for line in path.read_text(errors="replace").splitlines()
-             if line.strip() and not line.startswith("=")]
-    return lines[-1] if lines else "no message"
-
-
 class Machine:
     """A running machine. Consumers get (channel, bytes): channel is "e9" or "com1"."""
 
@@ -78,8 +53,11 @@ class Machine:
         self.marks = 0
         self.process = None
 
-    def run(self, argv, env, timeout):
-        """Start the program, feed the consumer until the end, return the Result."""
+    def run(self, argv, env, timeout, ending):
+        """Start the program and feed the consumer until the end.
+
+        ending(folder, status) tells how a program that ended by itself did so.
+        """
         began = time.monotonic()
         with open(self.folder / "stderr", "wb") as errors:
             self.process = subprocess.Popen(argv, env=env, cwd=self.folder, stderr=errors,
@@ -89,7 +67,8 @@ class Machine:
             ended = self._watch(began + timeout)
         finally:
             self._end()
-        return Result(ended or _ending(self.folder), time.monotonic() - began)
+        ended = ended or ending(self.folder, self.process.returncode)
+        return Result(ended, time.monotonic() - began)
 
     def _watch(self, deadline):
         """Until the machine ends (None), or the reason for which it must be ended."""

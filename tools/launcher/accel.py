@@ -1,0 +1,57 @@
+"""Which machine runs the guest: Bochs or QEMU with KVM, behind one interface."""
+
+from launcher import bochs, packages, qemu
+from launcher.common import UserError, say, warn
+from launcher.machine import Machine
+
+DEFAULT_MODEL = "corei7_skylake_x"
+MOST_CPUS = 8
+
+
+class BochsAccel:
+    """The emulator."""
+
+    def __init__(self, version, model, cpus):
+        if not 1 <= cpus <= MOST_CPUS:
+            raise UserError(f"--cpus {cpus}: give a number from 1 to {MOST_CPUS}")
+        self.emulator = bochs.find(version)
+        bochs.check_model(self.emulator, model)
+        if cpus > 1 and self.emulator.version == "2.7":
+            warn("Bochs 2.7 has bugs with more than one CPU; 3.0 is better")
+        self.name = f"Bochs {self.emulator.version}, {model}"
+        # Its posted-interrupt descriptor must be page-aligned, which KVM's is not.
+        self.bare_arguments = "kvm_intel.enable_apicv=0" if self.emulator.version == "3.0" else ""
+
+    def run(self, folder, spec, consumer, timeout, tick=None, keyboard=None):
+        machine = Machine(folder, consumer, tick, keyboard)
+        argv, env = bochs.command(self.emulator, folder, spec, machine.com1)
+        return machine.run(argv, env, timeout, bochs.ending)
+
+
+class KvmAccel:
+    """This machine's own VT-x."""
+
+    def __init__(self):
+        packages.install("kvm")
+        self.name = "QEMU with KVM"
+        self.bare_arguments = ""
+
+    def run(self, folder, spec, consumer, timeout, tick=None, keyboard=None):
+        machine = Machine(folder, consumer, tick, keyboard)
+        argv, env = qemu.command(folder, spec, machine.com1)
+        return machine.run(argv, env, timeout, qemu.ending)
+
+
+def choose(options):
+    """The accelerator for the options of `run`."""
+    if options.accel == "kvm":
+        qemu.require()
+    if options.accel == "kvm" or (options.accel == "auto" and qemu.usable()):
+        for value, name in ((options.bochs, "--bochs"), (options.cpu_model, "--cpu-model")):
+            if value:
+                raise UserError(f"{name} is for Bochs: add --accel bochs")
+        chosen = KvmAccel()
+    else:
+        chosen = BochsAccel(options.bochs, options.cpu_model or DEFAULT_MODEL, options.cpus)
+    say(f"machine: {chosen.name}, {options.cpus} CPU, {options.memory} MiB")
+    return chosen

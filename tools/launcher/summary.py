@@ -1,0 +1,137 @@
+"""What a run came to: reads the levels' lines and L0's figures, and judges them."""
+
+import re
+from dataclasses import dataclass, field
+
+OFF = re.compile(r"^L1 is off: (.+)$")
+EXITS = re.compile(r"^exits (L\d): (\d+)(.*)$")
+TIME = re.compile(r"^time: (.+)$")
+IN_ORDER = ("ACPI power-off", "shutdown port")
+MOST_REASONS = 8
+
+
+@dataclass
+class Summary:
+    """Facts from the console of one run."""
+    plastron: str = ""
+    l1_off: str = ""
+    l1_kernel: str = ""
+    l1_user: bool = False
+    l2_kernel: str = ""
+    l2_user: bool = False
+    l2_off: bool = False
+    qemu_status: int | None = None
+    time: dict = field(default_factory=dict)
+    exits: dict = field(default_factory=dict)
+
+
+def _pairs(text, pattern):
+    return {name: int(value) for name, value in re.findall(pattern, text)}
+
+
+def _from_l0(summary, text):
+    if text.startswith("Plastron") and not summary.plastron:
+        summary.plastron = text
+    elif found := OFF.match(text):
+        summary.l1_off = found.group(1)
+    elif found := TIME.match(text):
+        summary.time = _pairs(found.group(1), r"(\w+) (\d+)")
+    elif found := EXITS.match(text):
+        summary.exits[found.group(1)] = (int(found.group(2)), _pairs(found.group(3), r"(\w+)=(\d+)"))
+
+
+def _from_l1(summary, text):
+    if text.startswith("user space of L1"):
+        summary.l1_user = True
+    elif text.startswith("Linux ") and not summary.l1_kernel:
+        summary.l1_kernel = text
+    elif found := re.match(r"QEMU ended with status (\d+)", text):
+        summary.qemu_status = int(found.group(1))
+
+
+def _from_l2(summary, text):
+    if text == "user space of L2":
+        summary.l2_user = True
+    elif text.startswith("Linux ") and not summary.l2_kernel:
+        summary.l2_kernel = text
+    elif text == "L2 powers off":
+        summary.l2_off = True
+
+
+READERS = {"L0": _from_l0, "L1": _from_l1, "L2": _from_l2}
+
+
+def read(lines):
+    """The Summary in (level, text) lines."""
+    summary = Summary()
+    for level, text in lines:
+        if level in READERS:
+            READERS[level](summary, text)
+    return summary
+
+
+def failure_of_machine(summary, result, bare):
+    """Why the machine did not start or end in order, or None."""
+    if result.ended == "time limit":
+        return f"the time limit of {result.seconds:.0f} s was reached (--timeout gives more)"
+    if not bare and not summary.plastron:
+        return "Plastron did not start"
+    if result.ended not in ("shutdown", "power-off"):
+        return {"reset": "the machine was reset", "quit": "ended from the keyboard",
+                "triple fault": "the machine ended in a triple fault"}.get(result.ended, result.ended)
+    if not bare and summary.l1_off not in IN_ORDER:
+        if not summary.l1_off:
+            return "Plastron did not report the end of L1"
+        return f"L1 ended by {summary.l1_off}"
+    return None
+
+
+def failure_of_stack(summary, result, bare):
+    """The same for the Debian/KVM/Debian stack, the first level that failed first."""
+    steps = ((bare or summary.plastron, "Plastron did not start"),
+             (summary.l1_user, "L1 (Debian with KVM) did not reach user space"),
+             (summary.l2_user, "L2 (Debian under KVM) did not reach user space"),
+             (summary.l2_off, "L2 did not power off"),
+             (summary.qemu_status == 0, f"QEMU ended with status {summary.qemu_status}"
+              if summary.qemu_status is not None else "QEMU did not end"))
+    for good, failure in steps:
+        if not good:
+            if result.ended == "time limit":
+                return f"{failure} within {result.seconds:.0f} s"
+            return failure
+    return failure_of_machine(summary, result, bare)
+
+
+def _exit_line(level, exits):
+    total, reasons = exits
+    shown = sorted(reasons.items(), key=lambda pair: -pair[1])
+    parts = [f"{name} {count:,}" for name, count in shown[:MOST_REASONS]]
+    rest = sum(count for name, count in shown[MOST_REASONS:] if name != "reflected")
+    if rest:
+        parts.append(f"others {rest:,}")
+    return f"  exits of {level}: {total:,}" + (f"  ({', '.join(parts)})" if parts else "")
+
+
+def _time_line(time):
+    total = time.get("total") or sum(time.values()) or 1
+    parts = [f"{name} {ticks / total:.1%} ({ticks:,})" for name, ticks in time.items()
+             if name != "total"]
+    return f"  time in ticks: {', '.join(parts)}; total {total:,}"
+
+
+def text(summary, result, stack):
+    """The lines shown at the end of a run."""
+    lines = [f"Summary ({result.seconds:.0f} s)"]
+    if summary.plastron:
+        lines.append(f"  L0: {summary.plastron}")
+    if stack:
+        end = f", off by {summary.l1_off}" if summary.l1_off else ""
+        lines.append(f"  L1: {summary.l1_kernel or 'did not boot'}{end}")
+        end = ", powered off" if summary.l2_off else ""
+        lines.append(f"  L2: {summary.l2_kernel or 'did not boot'}{end}")
+    elif summary.l1_off:
+        lines.append(f"  L1: off by {summary.l1_off}")
+    if summary.time:
+        lines.append(_time_line(summary.time))
+    lines += [_exit_line(level, exits) for level, exits in sorted(summary.exits.items())]
+    return lines
