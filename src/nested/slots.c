@@ -195,28 +195,34 @@ void nested_shadow_push(struct nested_vcpu *n, struct nested_vmcs *s)
 	op_hw_load(n, n->vmcs01);
 }
 
+static void __attribute__((noinline)) take_from_shadow(struct nested_vmcs *s, unsigned i, u64 now)
+{
+	s->v[i] = now;
+	field_set(&s->dirty, i);
+	s->unchecked |= BIT32(nested_field_group[i]);
+}
+
+/* On the path of every entry: one comparison for a field, and no loop. */
 void nested_shadow_pull(struct nested_vcpu *n, struct nested_vmcs *s)
 {
+	const struct field_set *here = &n->exists;
+	u64 now;
+
 	if (!is_shadowed(n, s))
 		return;
 	/* What was never pushed is not L1's word on the field. */
 	if (unlikely(field_set_meet(&s->shadow_dirty, &nested_fields_shadow_rw)))
 		nested_shadow_push(n, s);
 	op_hw_load(n, s->shadow);
-	for (unsigned k = 0; k < VF_WORDS; k++) {
-		u64 left = nested_fields_shadow_rw.w[k] & n->exists.w[k];
-
-		while (left) {
-			unsigned i = field_pop(&left, k);
-			u64 now = op_hw_read(n, nested_field_encoding[i]);
-
-			if (now == s->v[i])
-				continue;
-			s->v[i] = now;
-			field_set(&s->dirty, i);
-			s->unchecked |= BIT32(nested_field_group[i]);
-		}
+#define F(name, enc, exists, merge, sync, shadow, group) \
+	if (SHADOW_##shadow == SHADOW_RW && \
+	    (EXISTS_##exists == EXISTS_ALWAYS || field_test(here, VF_##name))) { \
+		now = op_hw_read(n, enc); \
+		if (unlikely(now != s->v[VF_##name])) \
+			take_from_shadow(s, VF_##name, now); \
 	}
+#include "vmcs_fields.def"
+#undef F
 	op_hw_load(n, n->vmcs01);
 }
 
