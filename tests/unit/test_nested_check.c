@@ -190,11 +190,29 @@ static void limits_of_rules(void **state)
 	       S(GUEST_SS_SELECTOR) |= 3; S(GUEST_CS_SELECTOR) |= 3);
 	PASSES(B64, S(GUEST_FS_SELECTOR) |= 3; S(GUEST_FS_AR) = 0xc09f);
 	PASSES(REAL, S(GUEST_SS_SELECTOR) |= 3; S(GUEST_CS_AR) = 0x93);
+	PASSES(B64, S(GUEST_CS_AR) |= 4);	/* conforming, of the same DPL */
+	PASSES(B32, S(GUEST_CS_AR) |= AR_L);
+	PASSES(B64, S(GUEST_LDTR_AR) |= AR_G; S(GUEST_LDTR_LIMIT) = 0x10fff);
+	PASSES(B64, S(GUEST_RFLAGS) = 0x3f7fd7 & ~RFLAGS_VM);
+	PASSES(B64, S(HOST_CR4) |= CR4_CET; S(GUEST_CR4) |= CR4_CET);
+	PASSES(B32_MEMORY, S(GUEST_CR3) |= 0x18);
+	PASSES(FULL, S(PROC2_CONTROLS) &= ~(u64)(PROC2_VIRTUAL_INTR | PROC2_APIC_ACCESS);
+	       S(PIN_CONTROLS) &= ~(u64)PIN_POSTED_INTERRUPTS; S(TPR_THRESHOLD) = 15;
+	       S(VIRTUAL_APIC_ADDR) = STATE_RAM);	/* no memory there: reads ones */
 	PASSES(B32, S(GUEST_TR_AR) = 0x83);
 	PASSES(B64, S(EPT_POINTER) &= ~7ull);
 	PASSES(FULL, S(EXIT_MSR_STORE_ADDR) = TOO_HIGH - 48);
+	PASSES(FULL, S(POSTED_INTR_VECTOR) = 255);
 	PASSES(FULL, S(PROC2_CONTROLS) &= ~(u64)(PROC2_VIRTUAL_INTR | PROC2_APIC_ACCESS);
 	       S(PIN_CONTROLS) &= ~(u64)PIN_POSTED_INTERRUPTS; S(TPR_THRESHOLD) = 5);
+	PASSES(FULL, S(GUEST_PENDING_DEBUG) = BIT(16) | BIT(12));
+	PASSES(B64, S(GUEST_INTERRUPTIBILITY) = BLOCKED_BY_STI; S(GUEST_RFLAGS) |= RFLAGS_TF;
+	       S(GUEST_PENDING_DEBUG) = BIT(14));
+}
+
+static void events_that_pass(void **state)
+{
+	(void)state;
 	PASSES(B64, INJECT(INTR_TYPE_SW_INTERRUPT | 3));
 	PASSES(B64, INJECT(INTR_TYPE_SW_INTERRUPT | 3); S(ENTRY_INSTR_LENGTH) = 15);
 	PASSES(B64, INJECT(INTR_TYPE_OTHER));
@@ -203,9 +221,14 @@ static void limits_of_rules(void **state)
 	PASSES(B64, t->caps.basic |= BASIC_ANY_ERRCODE;
 	       INJECT(INTR_TYPE_HW_EXCEPTION | INTR_ERROR_CODE | X86_CP));
 	PASSES(REAL, INJECT(INTR_TYPE_HW_EXCEPTION | X86_GP));
-	PASSES(FULL, S(GUEST_PENDING_DEBUG) = BIT(16) | BIT(12));
-	PASSES(B64, S(GUEST_INTERRUPTIBILITY) = BLOCKED_BY_STI; S(GUEST_RFLAGS) |= RFLAGS_TF;
-	       S(GUEST_PENDING_DEBUG) = BIT(14));
+	PASSES(B64, INJECT(INTR_TYPE_HW_EXCEPTION | 31));
+	PASSES(B64, INJECT(INTR_TYPE_HW_EXCEPTION | INTR_ERROR_CODE | X86_PF);
+	       S(ENTRY_ERROR_CODE) = 0xffff);
+	PASSES(B64, S(PROC2_CONTROLS) |= PROC2_UNRESTRICTED;
+	       INJECT(INTR_TYPE_HW_EXCEPTION | INTR_ERROR_CODE | X86_PF));
+	PASSES(B64, t->caps.basic |= BASIC_ANY_ERRCODE;
+	       INJECT(INTR_TYPE_HW_EXCEPTION | INTR_ERROR_CODE | 31));
+	PASSES(FULL, INJECT(INTR_TYPE_NMI | X86_NMI));
 }
 
 static void inactive_states_let_in(void **state)
@@ -304,6 +327,7 @@ int main(void)
 		cmocka_unit_test(names_the_register),
 		cmocka_unit_test(off_is_not_checked),
 		cmocka_unit_test(limits_of_rules),
+		cmocka_unit_test(events_that_pass),
 		cmocka_unit_test(inactive_states_let_in),
 		cmocka_unit_test(random_states),
 		cmocka_unit_test(explains),
