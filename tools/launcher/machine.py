@@ -20,6 +20,13 @@ from launcher import grub
 
 CHUNK = 65536
 QUIT = b"\x1d"
+ACTIVE = set()
+
+
+def end_all():
+    """End every machine of this process, from whichever thread."""
+    for machine in list(ACTIVE):
+        machine.kill()
 
 
 @dataclass
@@ -63,9 +70,11 @@ class Machine:
             self.process = subprocess.Popen(argv, env=env, cwd=self.folder, stderr=errors,
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                             start_new_session=True)
+        ACTIVE.add(self)
         try:
             ended = self._watch(began + timeout)
         finally:
+            ACTIVE.discard(self)
             self._end()
         ended = ended or ending(self.folder, self.process.returncode)
         return Result(ended, time.monotonic() - began)
@@ -124,12 +133,15 @@ class Machine:
             if error.errno not in (errno.EAGAIN, errno.EIO):
                 raise
 
-    def _end(self):
+    def kill(self):
         if self.process.poll() is None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+
+    def _end(self):
+        self.kill()
         self.process.wait()
         self.process.stdout.close()
         os.close(self.slave)

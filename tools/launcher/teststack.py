@@ -1,0 +1,86 @@
+"""The stack as a test: Debian's KVM as L1, a Debian as L2, on the emulator alone and on Plastron.
+
+Besides judging as `plastron run` does, it compares what L1's boot costs: the kernel's own clock
+at its first program, which is the emulator's instruction count.
+"""
+
+import io
+import re
+
+from launcher import grub, images, run, stack, summary
+from launcher.accel import BochsAccel
+from launcher.common import ROOT
+from launcher.console import Console
+from launcher.machine import Spec
+from launcher.testcase import Case, Outcome, folder_for, tail
+from launcher.testconf import read
+
+CONF = ROOT / "tests/stack/test.conf"
+NAME = "stack"
+
+
+def _one(mode, debian, conf, version):
+    """Run the stack in a mode; (lines, result, folder)."""
+    bare = mode == "bare"
+    folder = folder_for(NAME, mode)
+    accel = BochsAccel(version, conf.model, 1)
+    arguments = debian.arguments + (f" {accel.bare_arguments}" if bare else "")
+    boot = run.compose(images.recognise(debian.kernel), arguments, [(debian.initrd, "")],
+                       f"console=e9 {conf.options}".strip(), bare)
+    spec = Spec(folder / "boot.iso", conf.model, 1, max(conf.memory, debian.memory))
+    grub.make_boot_iso(spec.iso, boot)
+    with open(folder / "console", "w") as log:
+        console = Console(log, io.StringIO())
+        result = accel.run(folder, spec, console.feed, conf.time_limit(mode))
+        console.close()
+    return console.lines, result, folder
+
+
+def _figures(lines):
+    """boot_us: the kernel's clock at L1's first program; stack_ticks: the whole run of L2."""
+    figures = {}
+    for level, text in lines:
+        if level != "L1":
+            continue
+        if found := re.match(r"kernel time (\d+)\.(\d{6}) s", text):
+            figures["boot_us"] = int(found[1]) * 10**6 + int(found[2])
+        elif found := re.match(r"QEMU starts at TSC (\d+)", text):
+            figures["l2_ticks"] = -int(found[1])
+        elif found := re.match(r"QEMU ended .* at TSC (\d+)", text):
+            figures["l2_ticks"] = figures.get("l2_ticks", 0) + int(found[1])
+    return figures
+
+
+def _over_limit(mode, figures, bare, conf):
+    if "boot_us" in figures and "boot_us" in bare:
+        more = figures["boot_us"] - bare["boot_us"]
+        figures["boot_cost_permille"] = more * 1000 // bare["boot_us"]
+    for (limited, name), limit in conf.limits.items():
+        if limited == mode and name in figures and figures[name] > limit:
+            return f"{name} is {figures[name]}, the limit is {limit}"
+    return None
+
+
+def _run(version, parts, report):
+    conf = read(CONF)
+    debian = stack.prepare()
+    bare = {}
+    for mode in conf.modes:
+        if parts is not None and mode not in parts:
+            continue
+        lines, result, folder = _one(mode, debian, conf, version)
+        figures = _figures(lines)
+        facts = summary.read(lines)
+        why = (summary.failure_of_stack(facts, result, mode == "bare")
+               or _over_limit(mode, figures, bare, conf))
+        if mode == "bare":
+            bare = figures
+        shown = "\n".join(summary.text(facts, result, True))
+        shown += "\n" + tail((folder / "console").read_text())
+        report(Outcome(f"{NAME}/{mode}", why, result.seconds, shown, figures))
+
+
+def cases(version):
+    conf = read(CONF)
+    yield Case(NAME, "Debian with KVM boots a Debian: " + ", ".join(conf.modes),
+               lambda parts, report: _run(version, parts, report), conf.modes, machine=True)
