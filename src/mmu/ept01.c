@@ -133,6 +133,7 @@ static bool change_range(struct ept01 *e, struct change *c, gpa1_t gpa, u64 len)
 
 	if (gpa.v >= limit)
 		return true;
+	e->changes++;
 	c->start = gpa.v;
 	c->end = gpa.v + MIN(len, limit - gpa.v);
 	return change_table(e, c, op_table(e->vm, e->root), EPT_LEVELS, 0);

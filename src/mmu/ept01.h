@@ -22,6 +22,7 @@ struct ept01 {
 	hpa_t root;
 	struct ept_caps caps;
 	bool stale;
+	u64 changes;	/* counts calls that may have changed something */
 };
 
 struct ept01_mapping {

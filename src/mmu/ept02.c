@@ -70,6 +70,7 @@ enum ept02_verdict ept02_fault(struct ept02_set *set, struct ept02 *root, gpa2_t
 	u64 q = hw_qualification, access = access_of(root, q);
 	struct ept02_fill fill = { .set = set, .root = root, .gpa2 = gpa2 };
 	enum ept12_result result = EPT12_NOT_PRESENT;
+	u64 changes;
 	u32 tries;
 
 	*out = (struct ept02_fault){ 0 };
@@ -87,10 +88,12 @@ enum ept02_verdict ept02_fault(struct ept02_set *set, struct ept02 *root, gpa2_t
 			return EPT02_REFLECT_VIOLATION;
 		}
 		out->gpa1 = fill.walk.gpa1;
+		changes = set->ept01->changes;
 		fill.map = ept01_lookup(set->ept01, out->gpa1);
 		if (!fill.map.present || (access & ~(u64)fill.map.perms))
 			return EPT02_L0;
-		if (!ept12_set_flags(set->vm, &fill.walk, access & EPTQ_WRITE, &out->dirtied))
+		if (!ept12_set_flags(set->vm, &fill.walk, access & EPTQ_WRITE, &out->dirtied) ||
+		    changes != set->ept01->changes)
 			continue;
 		ept02_fill(&fill);
 		break;

@@ -120,25 +120,32 @@ static u64 neighbour(const struct ept02_fill *f, u64 entry12, u64 rights, u32 le
 	return compose(f, rights & entry12, entry12, &map, level);
 }
 
-static void fill_around(const struct ept02_fill *f, u64 *table, u32 level)
+/*
+ * Reading L1's memory may make vm/ change ept01 and drop this very root. Then
+ * neither what was looked up nor the path may be used any more: false.
+ */
+static bool fill_around(const struct ept02_fill *f, u64 *table, u32 level)
 {
 	gpa1_t table12 = GPA1(f->walk.at[level].v & PAGE_MASK);
 	u32 index = ept_index(f->gpa2.v, level), first, i;
 	struct ept01_mapping last = f->map;
 	u64 last_gpa1 = f->walk.gpa1.v, rights = ept12_rights_above(&f->walk, level);
+	u64 stamp = f->root->stamp, changes = f->set->ept01->changes;
 	u64 chunk[CHUNK];
 
 	for (first = 0; first < EPT_ENTRIES; first += CHUNK) {
 		gpa1_t at = GPA1(table12.v + first * sizeof(u64));
 
-		if (!op_gpa1_read(f->set->vm, at, chunk, sizeof(chunk)))
-			return;
+		if (!op_gpa1_read(f->set->vm, at, chunk, sizeof(chunk)) ||
+		    stamp != f->root->stamp || changes != f->set->ept01->changes)
+			return false;
 		for (i = 0; i < CHUNK; i++) {
 			if (chunk[i] && first + i != index)
 				table[first + i] = neighbour(f, chunk[i], rights, level,
 							     &last, &last_gpa1);
 		}
 	}
+	return true;
 }
 
 void ept02_fill(const struct ept02_fill *f)
@@ -156,7 +163,7 @@ void ept02_fill(const struct ept02_fill *f)
 	put_leaf(f, &path.table[leaf_level][ept_index(f->gpa2.v, leaf_level)], leaf_level,
 		 compose(f, f->walk.rights, f->walk.entry[f->walk.level], &f->map, leaf_level));
 	for (level = MAX(leaf_level, f->walk.level); level <= AROUND_LEVELS; level++) {
-		if (path.fresh[level])
-			fill_around(f, path.table[level], level);
+		if (path.fresh[level] && !fill_around(f, path.table[level], level))
+			return;
 	}
 }

@@ -1,7 +1,8 @@
 /*
  * The memory half of the engine's ops for host tests: the machine is an array,
  * L1's memory is what ept01 makes of it. Tests can watch and disturb: every
- * read of L1's memory is counted and may be preceded by a hook.
+ * read of L1's memory is counted, and may be preceded by a hook; so may every
+ * compare-and-exchange.
  *
  * Always: an access that L0 must never make (a table page outside the array,
  * L1 reaching L0's home) ends the test at once.
@@ -120,10 +121,14 @@ static inline bool op_gpa1_write(struct vm *vm, gpa1_t a, const void *src, size_
 
 static inline bool op_gpa1_cmpxchg(struct vm *vm, gpa1_t a, unsigned size, u64 *expected, u64 desired)
 {
+	struct host_memory *m = host_memory_of(vm);
 	size_t len = size;
-	u8 *at = host_gpa1(vm, a, &len, EPT_R | EPT_W);
 	u64 now = 0;
+	u8 *at;
 
+	if (m->before_read)
+		m->before_read(vm, a, size);
+	at = host_gpa1(vm, a, &len, EPT_R | EPT_W);
 	if (!at || len != size)
 		return false;
 	memcpy(&now, at, size);

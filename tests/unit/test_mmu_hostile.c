@@ -165,6 +165,87 @@ static struct hw_walk walk(struct machine *m, u64 role, u64 gpa)
 	return hw_walk(&m->vm, root->eptp, false, gpa);
 }
 
+static hpa_t kept;
+
+/* Few pages, far apart, so that the same ones are met again. */
+static u64 some_page(struct machine *m)
+{
+	return DATA + pick(m, 4) * SZ_2M + pick(m, 4) * PAGE_SIZE;
+}
+
+/* vm/ changes ept01 while L1's tables are read, and says so as it must. */
+static void take_away(struct vm *vm, gpa1_t a, size_t len)
+{
+	struct machine *m = vm->memory.hook_data;
+	u64 page = some_page(m), region = ALIGN_DOWN(page, SZ_2M);
+
+	(void)a;
+	(void)len;
+	switch (pick(m, 16)) {
+	case 0:
+		ept02_invalidate_all(&m->set);
+		if (!kept.v)	/* a page that ept02 may not touch any more */
+			assert_true(mmu_pool_alloc(&m->pool02, &kept));
+		break;
+	case 1 ... 3:
+		assert_true(ept01_protect(&m->ept01, GPA1(page), EPT_R));
+		ept02_unmap_gpa1(&m->set, GPA1(page), PAGE_SIZE);
+		break;
+	case 4 ... 5:
+		assert_true(ept01_map(&m->ept01, GPA1(region), SZ_2M, HPA(region + OFFSET), EPT_RWX,
+				      MT_WB));
+		break;
+	case 6:
+		assert_true(ept01_map(&m->ept01, GPA1(DATA), SZ_1G, HPA(DATA + OFFSET), EPT_RWX,
+				      MT_WB));
+	}
+}
+
+static void check_kept(struct machine *m)
+{
+	int i;
+
+	if (!kept.v)
+		return;
+	for (i = 0; i < 512; i++)
+		assert_int_equal(op_table(&m->vm, kept)[i], 0);
+	mmu_pool_free(&m->pool02, kept);
+	kept = HPA(0);
+}
+
+static void memory_that_goes_away_under_the_fill(void **state)
+{
+	struct ept02_fault out;
+	struct machine m;
+	int seed, i;
+
+	(void)state;
+	for (seed = 0; seed < 20; seed++) {
+		u64 ept, k;
+
+		machine_init(&m, (uint64_t)seed, HOME_PAGES01, 100);
+		assert_true(ept01_map(&m.ept01, GPA1(0), TABLES_END, HPA(0), EPT_RWX, MT_WB));
+		assert_true(ept01_map(&m.ept01, GPA1(DATA), DATA_SIZE, HPA(DATA + OFFSET), EPT_RWX,
+				      MT_WB));
+		ept = simple_ept(&m, TABLES, seed & 1 ? EPTP_AD : 0);
+		for (k = 0; k < 512; k++)
+			set_entry(&m, TABLES + 3 * PAGE_SIZE + k * 8,
+				  some_page(&m) | 0x37 | pick(&m, 4) << 8);
+		m.vm.memory.hook_data = &m;
+		m.vm.memory.before_read = take_away;
+		for (i = 0; i < 3000; i++) {
+			u64 gpa = pick(&m, SZ_2M);
+			struct ept02 *root;
+
+			ept02_root(&m.set, ept, &root);
+			ept02_fault(&m.set, root, GPA2(gpa), 1ull << pick(&m, 3) | FINAL, &out);
+			check_kept(&m);
+			check_set(&m);
+		}
+		machine_end(&m);
+	}
+}
+
 static void tables_in_strange_places(void **state)
 {
 	u64 leaf = DATA | MT_WB << 3 | 7, ept;
@@ -182,6 +263,7 @@ static void tables_in_strange_places(void **state)
 	set_entry(&m, TABLES + 3 * PAGE_SIZE, HOME | MT_WB << 3 | 7);
 	assert_int_equal(fault(&m, ept, 0, 1 | FINAL, &out), EPT02_L0);
 	assert_int_equal(out.gpa1.v, HOME);
+	assert_int_equal(fault(&m, ept, 0, 0, &out), EPT02_L0);
 	/* An EPTP that points at nothing, or beyond everything. */
 	assert_int_equal(fault(&m, HOME | 0x1e, 0, 1 | FINAL, &out), EPT02_REFLECT_MISCONFIG);
 	assert_int_equal(fault(&m, 0xffffffffff01e, 0, 1 | FINAL, &out), EPT02_REFLECT_MISCONFIG);
@@ -340,15 +422,46 @@ static void accessed_and_dirty(void **state)
 	machine_end(&m);
 }
 
+/* The second time the leaf is touched, to set its flags, it is another one. */
+static void swap_leaf(struct vm *vm, gpa1_t a, size_t len)
+{
+	u64 *left = vm->memory.hook_data, leaf = (DATA + PAGE_SIZE) | MT_WB << 3 | 7;
+
+	if (a.v == TABLES + 3 * PAGE_SIZE && len == 8 && !--*left)
+		memcpy(vm->memory.ram + a.v, &leaf, 8);
+}
+
+static void flags_go_to_the_entry_that_was_judged(void **state)
+{
+	u64 pt = TABLES + 3 * PAGE_SIZE, left = 2, ept;
+	struct ept02_fault out;
+	struct machine m;
+
+	(void)state;
+	machine_init(&m, 3, HOME_PAGES01, 400);
+	assert_true(ept01_map(&m.ept01, GPA1(0), HOME, HPA(0), EPT_RWX, MT_WB));
+	assert_true(ept01_map(&m.ept01, GPA1(DATA), SZ_1G, HPA(DATA), EPT_RWX, MT_WB));
+	ept = simple_ept(&m, TABLES, EPTP_AD);
+	set_entry(&m, pt, DATA | MT_WB << 3 | 7);
+	m.vm.memory.hook_data = &left;
+	m.vm.memory.before_read = swap_leaf;
+	assert_int_equal(fault(&m, ept, 0, 2 | FINAL, &out), EPT02_FILLED);
+	assert_int_equal(walk(&m, ept, 0).hpa, DATA + PAGE_SIZE);
+	assert_int_equal(entry_at(&m, pt) & 0x300, 0x300);
+	machine_end(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tables_that_change_under_the_walk),
+		cmocka_unit_test(memory_that_goes_away_under_the_fill),
 		cmocka_unit_test(tables_in_strange_places),
 		cmocka_unit_test(one_fault_brings_a_table),
 		cmocka_unit_test(short_of_memory),
 		cmocka_unit_test(least_recently_used_goes_first),
 		cmocka_unit_test(accessed_and_dirty),
+		cmocka_unit_test(flags_go_to_the_entry_that_was_judged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
