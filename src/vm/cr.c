@@ -53,8 +53,7 @@ static void flush_linear(struct vcpu *v)
 	vmx_invvpid(INVVPID_SINGLE, v->vpid, GVA(0));
 }
 
-/* Entering PAE paging reads four entries; false: one of them is reserved. */
-static bool load_pdptes(struct vcpu *v, u64 cr0, u64 cr4)
+bool vm_load_pdptes(struct vcpu *v, u64 cr0, u64 cr4)
 {
 	u64 reserved = ~(BIT(v->vm->hw.maxphyaddr) - 1) | 0x1e6, entry[4];
 	gpa1_t table = GPA1(vmx_read(VMCS_GUEST_CR3) & 0xffffffe0);
@@ -116,7 +115,7 @@ static void write_cr0(struct vcpu *v, u64 cr0)
 	cr0 = (cr0 & ~0x1ffaffd0ull) | CR0_ET;	/* reserved bits of the low half are ignored */
 	changed = old ^ cr0;
 	if (!cr0_valid(v, old, cr0) ||
-	    ((changed & (CR0_PG | CR0_CD | CR0_NW)) && !load_pdptes(v, cr0, vcpu_cr4()))) {
+	    ((changed & (CR0_PG | CR0_CD | CR0_NW)) && !vm_load_pdptes(v, cr0, vcpu_cr4()))) {
 		vcpu_fault(v, OUTCOME_GP);
 		return;
 	}
@@ -153,7 +152,7 @@ static void write_cr4(struct vcpu *v, u64 cr4)
 	u64 old = vcpu_cr4();
 
 	if (!cr4_valid(v, old, cr4) ||
-	    (((old ^ cr4) & CR4_PAGING) && !load_pdptes(v, vcpu_cr0(), cr4))) {
+	    (((old ^ cr4) & CR4_PAGING) && !vm_load_pdptes(v, vcpu_cr0(), cr4))) {
 		vcpu_fault(v, OUTCOME_GP);
 		return;
 	}

@@ -6,5 +6,11 @@
 /* Sets masks and shadows of vmcs01 for L1's CR0 and CR4 as they are now. */
 void vm_cr_init(struct vcpu *v, u64 cr0, u64 cr4);
 
+/*
+ * PAE paging with these control registers and CR3 as it is reads four entries;
+ * false: one of them is reserved, and none is loaded.
+ */
+bool vm_load_pdptes(struct vcpu *v, u64 cr0, u64 cr4);
+
 /* L1 entered or left VMX operation: other bits are fixed now. */
 void vm_vmx_operation_changed(struct vcpu *v);
