@@ -43,7 +43,7 @@ bool vm_memory_init(struct vm *vm, const struct boot_info *bi)
 {
 	vm->ram_end = boot_direct_map_end().v;
 	(void)bi;
-	return ept01_init(&vm->ept01, vm, &vm->pool, &vm->ept_caps) &&
+	return ept01_init(&vm->ept01, vm, &vm->pool01, &vm->ept_caps) &&
 	       map_identity(vm, 0, vm->ram_end) && hide_home(vm);
 }
 

@@ -82,18 +82,23 @@ static void init_pages(struct vm *vm)
 	vm_io_bitmap_init(vm, hpa_to_ptr(vm->io_bitmap[0]), hpa_to_ptr(vm->io_bitmap[1]));
 }
 
-/* The pool is all that nobody took, so it comes last; ept01 lies in it. */
+/*
+ * The pools are all that nobody took, so they come last. Two, because ept02
+ * grows to whatever its pool has, and ept01 must still be able to split a page.
+ */
 static void init_memory(struct vm *vm, const struct boot_info *bi)
 {
 	hpa_t base;
 	size_t pages = boot_free_pages(&base);
 	struct ept_caps caps12 = ept_caps_of(&vm->vcpu[0]->nested.caps);
+	u32 pages01 = (u32)pages / 4;
 
 	vm->ept_caps = ept_caps_of(&vm->hw);
 	mtrr_read(&vm->mtrr);
-	mmu_pool_init(&vm->pool, vm, base, (u32)pages);
+	mmu_pool_init(&vm->pool01, vm, base, pages01);
+	mmu_pool_init(&vm->pool02, vm, HPA(base.v + pages01 * PAGE_SIZE), (u32)pages - pages01);
 	if (!vm_memory_init(vm, bi) ||
-	    !ept02_set_init(&vm->ept02s, vm, &vm->pool, &vm->ept01, &vm->ept_caps, &caps12))
+	    !ept02_set_init(&vm->ept02s, vm, &vm->pool02, &vm->ept01, &vm->ept_caps, &caps12))
 		debug_stop("%zu pages are too few for page tables", pages);
 	for (u32 i = 0; i < vm->vcpu_count; i++)
 		vcpu_use_memory(vm->vcpu[i]);

@@ -45,7 +45,7 @@ struct vcpu {
 
 struct vm {
 	struct vmx_caps hw;
-	struct mmu_pool pool;
+	struct mmu_pool pool01, pool02;	/* tables of ept01; of all ept02 */
 	struct ept01 ept01;
 	struct ept02_set ept02s;
 	struct mtrr_state mtrr;
