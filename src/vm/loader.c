@@ -53,9 +53,9 @@ const char *loader_format_name(enum loader_format f)
 
 bool loader_claim(struct loader_job *j, u64 start, u64 end)
 {
-	if (start >= end)
+	if (start == end)
 		return true;
-	if (end > LOADER_HIGH_END || !e820_all(&j->bi->l1_map, start, end, E820_AVAILABLE))
+	if (end < start || end > LOADER_HIGH_END || !e820_all(&j->bi->l1_map, start, end, E820_AVAILABLE))
 		return loader_fail(j, "L1's image must lie at %#lx-%#lx, which is not all free memory: give the machine more memory, or link the image elsewhere",
 				   (unsigned long)start, (unsigned long)end);
 	if (!loader_plan_use(&j->plan, start, end))
