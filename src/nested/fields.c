@@ -57,6 +57,14 @@ const u16 nested_field_encoding[VF_COUNT] = {
 #undef F
 };
 
+const u64 nested_field_bits[VF_COUNT] = {
+#define F(name, enc, exists, merge, sync, shadow, group) \
+	VMCS_WIDTH(enc) == VMCS_WIDTH_16 ? 0xffff : \
+	VMCS_WIDTH(enc) == VMCS_WIDTH_32 ? 0xffffffff : ~0ull,
+#include "vmcs_fields.def"
+#undef F
+};
+
 const u8 nested_field_exists[VF_COUNT] = {
 #define F(name, enc, exists, merge, sync, shadow, group) EXISTS_##exists,
 #include "vmcs_fields.def"

@@ -1,23 +1,13 @@
 /*
- * What the tables of fields.c know beyond nested.h: widths, high access, and
- * walks over sets of fields.
+ * What the tables of fields.c know beyond nested.h: widths, and walks over sets
+ * of fields.
  */
 #pragma once
 
 #include "nested/nested.h"
 
-/* Bits that a field of this encoding can hold. */
-static inline u64 nested_field_mask(u32 encoding)
-{
-	switch (VMCS_WIDTH(encoding)) {
-	case VMCS_WIDTH_16:
-		return 0xffff;
-	case VMCS_WIDTH_32:
-		return 0xffffffff;
-	default:
-		return ~0ull;
-	}
-}
+/* Bits that each field can hold. */
+extern const u64 nested_field_bits[VF_COUNT];
 
 static inline bool field_set_empty(const struct field_set *s)
 {

@@ -88,11 +88,13 @@ static struct nested_vmcs *victim(struct nested_vcpu *n)
 
 static void sanitise(const struct nested_vcpu *n, u64 *v)
 {
-	for (unsigned i = 0; i < VF_COUNT; i++) {
-		if (field_test(&n->exists, i))
-			v[i] &= nested_field_mask(nested_field_encoding[i]);
-		else
-			v[i] = 0;
+	for (unsigned i = 0; i < VF_COUNT; i++)
+		v[i] &= nested_field_bits[i];
+	for (unsigned k = 0; k < VF_WORDS; k++) {
+		u64 absent = nested_fields_all.w[k] & ~n->exists.w[k];
+
+		while (absent)
+			v[field_pop(&absent, k)] = 0;
 	}
 }
 
@@ -241,7 +243,7 @@ void nested_field_write(struct nested_vcpu *n, struct nested_vmcs *s, unsigned i
 			(field_test(&nested_fields_shadow_rw, index) ||
 			 field_test(&nested_fields_shadow_ro, index));
 
-	value &= nested_field_mask(nested_field_encoding[index]);
+	value &= nested_field_bits[index];
 	if (value == s->v[index] && !field_test(&s->stale, index) && !shadowed)
 		return;
 	s->v[index] = value;

@@ -16,7 +16,7 @@ static bool subset(const struct field_set *a, const struct field_set *b)
 static bool values_fit(const struct nested_vcpu *n, const struct nested_vmcs *s)
 {
 	for (unsigned i = 0; i < VF_COUNT; i++) {
-		if (s->v[i] & ~nested_field_mask(nested_field_encoding[i]))
+		if (s->v[i] & ~nested_field_bits[i])
 			return false;
 		if (s->v[i] && !field_test(&n->exists, i))
 			return false;

@@ -432,7 +432,7 @@ static void widths_of_fields(void **state)
 	kit_enter_root_with_vmcs(&k);
 	for (unsigned f = 0; f < VF_COUNT; f++) {
 		u32 e = nested_field_encoding[f];
-		u64 mask = nested_field_mask(e);
+		u64 mask = nested_field_bits[f];
 
 		if (!field_test(&k.n.exists, f))
 			continue;

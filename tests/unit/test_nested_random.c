@@ -48,7 +48,7 @@ struct outcome nested_enter(struct nested_vcpu *n)
 	m.launched[m.current] = true;
 	for (unsigned i = 0; i < 6; i++) {
 		unsigned f = (unsigned)below(VF_COUNT);
-		u64 value = unit_random(&r) & nested_field_mask(nested_field_encoding[f]);
+		u64 value = unit_random(&r) & nested_field_bits[f];
 
 		if (!field_test(&n->exists, f))
 			continue;
@@ -124,9 +124,9 @@ static void step_write(void)
 	}
 	shadow = exists ? in_shadow(f, true) : NULL;
 	if (exists)
-		m.v[m.current][f] = v & nested_field_mask(e);
+		m.v[m.current][f] = v & nested_field_bits[f];
 	if (shadow && below(4))
-		*shadow = v & nested_field_mask(e);
+		*shadow = v & nested_field_bits[f];
 	else
 		expect(kit_vmwrite(&k, e, v), true, exists ? 0 : VMERR_UNSUPPORTED_FIELD);
 }

@@ -13,7 +13,7 @@ static u64 value_of(unsigned vmcs, unsigned field)
 {
 	u64 v = (u64)(vmcs + 1) * 0x0101010101010101 + field;
 
-	return v & nested_field_mask(nested_field_encoding[field]);
+	return v & nested_field_bits[field];
 }
 
 static void load(struct kit *k, unsigned vmcs)
