@@ -29,15 +29,15 @@ static const struct {
 	[15] = { "RDPMC", LEN },
 	[16] = { "RDTSC", LEN },
 	[18] = { "VMCALL", LEN },
-	[19] = { "VMCLEAR", Q | LEN },
+	[19] = { "VMCLEAR", Q | LEN | INFO },
 	[20] = { "VMLAUNCH", LEN },
-	[21] = { "VMPTRLD", Q | LEN },
-	[22] = { "VMPTRST", Q | LEN },
-	[23] = { "VMREAD", Q | LEN },
+	[21] = { "VMPTRLD", Q | LEN | INFO },
+	[22] = { "VMPTRST", Q | LEN | INFO },
+	[23] = { "VMREAD", Q | LEN | INFO },
 	[24] = { "VMRESUME", LEN },
-	[25] = { "VMWRITE", Q | LEN },
+	[25] = { "VMWRITE", Q | LEN | INFO },
 	[26] = { "VMXOFF", LEN },
-	[27] = { "VMXON", Q | LEN },
+	[27] = { "VMXON", Q | LEN | INFO },
 	[28] = { "CR_ACCESS", Q | LEN },
 	[29] = { "MOV_DR", Q | LEN },
 	[30] = { "IO_INSTRUCTION", Q | LEN },
@@ -55,14 +55,14 @@ static const struct {
 	[47] = { "LDTR_TR", Q | LEN | INFO },
 	[48] = { "EPT_VIOLATION", Q | GLA | GPA | IDT },
 	[49] = { "EPT_MISCONFIGURATION", GPA | IDT },
-	[50] = { "INVEPT", Q | LEN },
+	[50] = { "INVEPT", Q | LEN | INFO },
 	[51] = { "RDTSCP", LEN },
 	[52] = { "PREEMPTION_TIMER", 0 },
-	[53] = { "INVVPID", Q | LEN },
+	[53] = { "INVVPID", Q | LEN | INFO },
 	[54] = { "WBINVD", LEN },
 	[55] = { "XSETBV", LEN },
 	[57] = { "RDRAND", LEN | INFO },
-	[58] = { "INVPCID", Q | LEN },
+	[58] = { "INVPCID", Q | LEN | INFO },
 	[59] = { "VMFUNC", LEN },
 	[61] = { "RDSEED", LEN | INFO },
 };
@@ -84,12 +84,73 @@ static void print_event(const char *name, u64 info_field, u64 error_field)
 		print(" error=%lx", vmread(error_field));
 }
 
+/* Only #PF and #DB have one. */
+static bool exception_has_qualification(void)
+{
+	u64 info = vmread(EXIT_INTR_INFO);
+
+	return (info & 0x7ff) == (INTR_HARDWARE | 14) || (info & 0x7ff) == (INTR_HARDWARE | 1);
+}
+
+/* Bits 9 to 11 of an EPT violation depend on a capability that not every machine has. */
+static u64 qualification_mask(u32 reason)
+{
+	return reason == REASON_EPT_VIOLATION ? 0x1ff : ~0ull;
+}
+
+#define INFO_SCALE	0x00000003u
+#define INFO_REGISTER	0x00000078u	/* the register operand */
+#define INFO_IS_REGISTER	0x00000400u
+#define INFO_MEMORY	0x00038380u	/* address size and segment */
+#define INFO_INDEX	0x003c0000u
+#define INFO_NO_INDEX	0x00400000u
+#define INFO_BASE	0x07800000u
+#define INFO_NO_BASE	0x08000000u
+#define INFO_ALL_MEMORY	(INFO_SCALE | INFO_MEMORY | INFO_INDEX | INFO_NO_INDEX | INFO_BASE | INFO_NO_BASE)
+#define INFO_REGISTER2	0xf0000000u
+#define INFO_IDENTITY	0x30000000u	/* which of four instructions */
+
+/* The defined bits: SDM, "Information for VM Exits Due to Instruction Execution". */
+static u32 instruction_info(u32 reason)
+{
+	u32 info = (u32)vmread(EXIT_INSN_INFO);
+	u32 mask = INFO_ALL_MEMORY;
+
+	switch (reason) {
+	case 57:
+	case 61:
+		return info & 0x1878;
+	case 23:
+	case 25:
+		mask |= INFO_IS_REGISTER | INFO_REGISTER2;
+		break;
+	case 50:
+	case 53:
+	case 58:
+		mask |= INFO_REGISTER2;
+		break;
+	case 46:
+		mask |= INFO_IDENTITY;
+		break;
+	case 47:
+		mask |= INFO_IDENTITY | INFO_IS_REGISTER;
+		break;
+	}
+	if (mask & info & INFO_IS_REGISTER)
+		mask = (mask & ~INFO_ALL_MEMORY) | INFO_REGISTER;
+	else if (info & INFO_NO_INDEX)
+		mask &= ~(INFO_INDEX | INFO_SCALE);
+	if (info & INFO_NO_BASE)
+		mask &= ~INFO_BASE;
+	return info & mask;
+}
+
 void print_exit(const struct vm *vm, u32 reason)
 {
 	u32 fields;
 
 	if (reason == NO_EXIT) {
-		print("entry %s\n", outcome_text(vm->entry));
+		print("entry %s", outcome_text(vm->entry));
 		return;
 	}
 	fields = (reason & 0xffff) < ARRAY_SIZE(reasons) ? reasons[reason & 0xffff].fields : 0;
@@ -98,8 +159,8 @@ void print_exit(const struct vm *vm, u32 reason)
 		print(" reason=%x", reason);
 	if (reason & REASON_ENTRY_FAILURE)
 		print(" (entry failed)");
-	if (fields & Q && reason != REASON_EXCEPTION)
-		print(" q=%lx", vmread(EXIT_QUALIFICATION));
+	if (fields & Q && (reason != REASON_EXCEPTION || exception_has_qualification()))
+		print(" q=%lx", vmread(EXIT_QUALIFICATION) & qualification_mask(reason));
 	if (fields & LEN)
 		print(" len=%lu", vmread(EXIT_INSN_LENGTH));
 	if (fields & INTR)
@@ -111,6 +172,5 @@ void print_exit(const struct vm *vm, u32 reason)
 	if (fields & GPA)
 		print(" gpa=%lx", vmread(GUEST_PHYSICAL));
 	if (fields & INFO)
-		print(" info=%lx", vmread(EXIT_INSN_INFO));
-	print("\n");
+		print(" info=%x", instruction_info(reason));
 }

@@ -85,7 +85,7 @@ void vm_load(struct vm *vm);		/* makes its VMCS current */
 
 /* exits.c */
 const char *reason_name(u32 reason);
-/* One line: reason and every exit-information field that the SDM defines for it. */
+/* The reason and every exit-information field that the SDM defines for it; no line end. */
 void print_exit(const struct vm *vm, u32 reason);
 
 /* ept.c: tables that map an address to itself unless told otherwise */

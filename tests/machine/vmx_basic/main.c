@@ -109,7 +109,6 @@ static void test_pointers(void)
 	CASE("VMPTRLD unmapped operand", "vmptrld (%3)", "r" (0x500000000ul));
 	CASE("VMPTRST unmapped operand", "vmptrst (%3)", "r" (0x500000000ul));
 	CASE("VMCLEAR not canonical", "vmclear (%3)", "D" (BIT(63)));
-	CASE("VMPTRLD through SS, not canonical", "vmptrld %%ss:8(%3)", "D" (BIT(63)));
 }
 
 static void show_read(const char *what, u64 field)
