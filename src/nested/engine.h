@@ -42,6 +42,9 @@ bool nested_msr_store(struct nested_vcpu *n, gpa1_t list, u64 count);
 bool nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,
 			    const struct nested_exit_info *info, u64 l2_efer, u64 l2_pat);
 
+/* event.c: whether an exception of L2 is an exit to L1. */
+bool nested_l1_wants_exception(const struct nested_vcpu *n, u32 vector, u32 error_code);
+
 /* exit.c: L1 gets this exit from L2 (vmcs02 is current). */
 enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_info *info);
 

@@ -91,6 +91,11 @@ struct outcome nested_enter(struct nested_vcpu *n)
 	u32 failed;
 
 	nested_shadow_pull(n, s);
+	read_state01(n, &l1);
+	/* The host-state rules depend on L1's mode, which is no field. */
+	if (unlikely((l1.efer ^ s->efer_checked) & EFER_LMA))
+		s->unchecked |= BIT32(GROUP_HOST);
+	s->efer_checked = l1.efer;
 	if (s->unchecked & (BIT32(GROUP_CTL) | BIT32(GROUP_HOST))) {
 		o = check_control_and_host(n, s);
 		if (o.kind != OUT_OK)
@@ -101,7 +106,6 @@ struct outcome nested_enter(struct nested_vcpu *n)
 		if (o.kind != OUT_OK)
 			return nested_fail_entry(n, s, o.error_code, o.value);
 	}
-	read_state01(n, &l1);
 	nested_vpid_transition(n, s);
 	op_hw_load(n, s->vmcs02);
 	if (!s->ready02)

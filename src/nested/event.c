@@ -18,12 +18,23 @@ static void inject(struct nested_vcpu *n, u32 info, u32 error_code)
 		op_hw_write(n, VMCS_ENTRY_ERROR_CODE, error_code);
 }
 
+/* SDM 3C "Exception Bitmap": for #PF mask and match may invert the bit. */
+bool nested_l1_wants_exception(const struct nested_vcpu *n, u32 vector, u32 error_code)
+{
+	const u64 *v = n->current->v;
+	bool bit = v[VF_EXCEPTION_BITMAP] >> (vector & 31) & 1;
+
+	if (vector != X86_PF)
+		return bit;
+	return bit == ((error_code & v[VF_PF_ERROR_MASK]) == v[VF_PF_ERROR_MATCH]);
+}
+
 enum nested_verdict nested_l2_fault(struct nested_vcpu *n, struct outcome fault)
 {
 	u32 info = INTR_VALID | INTR_TYPE_HW_EXCEPTION | fault.vector |
 		   (fault.has_error_code ? INTR_ERROR_CODE : 0);
 
-	if (!(n->current->v[VF_EXCEPTION_BITMAP] >> fault.vector & 1)) {
+	if (!nested_l1_wants_exception(n, fault.vector, fault.error_code)) {
 		inject(n, info, fault.error_code);
 		return NESTED_RESUME;
 	}

@@ -236,10 +236,13 @@ static enum nested_verdict ept_exit(struct nested_vcpu *n, u32 reason)
 static bool owns_exception(struct nested_vcpu *n)
 {
 	u64 info = op_hw_read(n, VMCS_EXIT_INTR_INFO);
+	u32 error_code = 0;
 
 	if ((info & INTR_TYPE) == INTR_TYPE_NMI)
 		return n->current->v[VF_PIN_CONTROLS] & PIN_NMI;
-	return n->current->v[VF_EXCEPTION_BITMAP] >> (info & INTR_VECTOR) & 1;
+	if (info & INTR_ERROR_CODE)
+		error_code = (u32)op_hw_read(n, VMCS_EXIT_INTR_ERROR_CODE);
+	return nested_l1_wants_exception(n, (u32)info & INTR_VECTOR, error_code);
 }
 
 static bool owns_io(struct nested_vcpu *n)

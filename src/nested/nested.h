@@ -43,6 +43,7 @@ struct nested_vmcs {
 	bool launched02;		/* the hardware's, of vmcs02 */
 	bool ready02;			/* vmcs02 was initialised for this slot */
 	u32 unchecked;			/* bit per vmcs_group: changed since it passed */
+	u64 efer_checked;		/* L1's when the host state was last checked */
 	hpa_t vmcs02, shadow;		/* hardware regions of this slot; shadow.v == 0: none */
 	u64 last_used;			/* for eviction */
 	struct ept02 *ept02;		/* of the last entry, if its role is still right */

@@ -108,6 +108,14 @@ static void update_lma(u64 cr0)
 	vmx_write(VMCS_ENTRY_CONTROLS, entry);
 }
 
+/* Entries and exits leave these two bits of the CPU as they are. */
+static void set_cache_bits(u64 cr0)
+{
+	const u64 bits = CR0_CD | CR0_NW;
+
+	cpu_write_cr0((cpu_read_cr0() & ~bits) | (cr0 & bits));
+}
+
 static void write_cr0(struct vcpu *v, u64 cr0)
 {
 	u64 old = vcpu_cr0(), changed;
@@ -121,6 +129,8 @@ static void write_cr0(struct vcpu *v, u64 cr0)
 	}
 	vmx_write(VMCS_CR0_SHADOW, cr0);
 	vmx_write(VMCS_GUEST_CR0, cr0 | CR0_NE);
+	if (changed & (CR0_CD | CR0_NW))
+		set_cache_bits(cr0);
 	if (changed & CR0_PG)
 		update_lma(cr0);
 	if (changed & (CR0_PG | CR0_WP))

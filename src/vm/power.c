@@ -34,11 +34,12 @@ void vm_power_summary(struct vcpu *v, const char *why)
 {
 	struct vm_stats *st = &v->stats;
 	char reflected[40];
-	u64 l0 = st->ticks[LEVEL_L0] + cpu_rdtsc() - st->entered;
+	u64 total = cpu_rdtsc() - st->started;
+	u64 l0 = total - st->ticks[LEVEL_L1] - st->ticks[LEVEL_L2];
 
 	con_printf("L1 is off: %s\n", why);
 	con_printf("time: L0 %lu L1 %lu L2 %lu total %lu\n", l0, st->ticks[LEVEL_L1],
-		   st->ticks[LEVEL_L2], cpu_rdtsc() - st->started);
+		   st->ticks[LEVEL_L2], total);
 	print_exits("L1", st->exits[LEVEL_L1], "");
 	lib_snprintf(reflected, sizeof(reflected), " reflected=%lu", st->reflected);
 	print_exits("L2", st->exits[LEVEL_L2], reflected);
