@@ -38,10 +38,10 @@ void nested_explain_failure(struct nested_vcpu *n, const char *what,
 	unsigned long long value = e->v[f->field];
 
 	if (row->stage == STAGE_CONTROLS || row->stage == STAGE_HOST)
-		op_log(n, "L1 %s: VMfail %u: %s=%#llx: %s [SDM 3C %s]", what,
+		op_log(n, "L1 %s: VMfail %u: %s=%#llx: %s [SDM 3C %s]\n", what,
 		       row->stage == STAGE_CONTROLS ? VMERR_ENTRY_CONTROLS : VMERR_ENTRY_HOST,
 		       field, value, row->rule, row->section);
 	else
-		op_log(n, "L1 %s: failed entry (33, qualification %u): %s=%#llx: %s [SDM 3C %s]",
+		op_log(n, "L1 %s: failed entry (33, qualification %u): %s=%#llx: %s [SDM 3C %s]\n",
 		       what, (unsigned)f->qualification, field, value, row->rule, row->section);
 }
