@@ -20,6 +20,7 @@ void boot_fail(const char *fmt, ...)
 	va_start(args, fmt);
 	lib_vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	con_also(CON_VGA);	/* there may be no other that somebody sees */
 	con_printf("%s\n", text);
 	debug_end();
 }

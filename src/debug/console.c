@@ -29,6 +29,11 @@ void con_init(u32 outputs, const char *label)
 	lib_strcopy(con.label, sizeof(con.label), label);
 }
 
+void con_also(u32 outputs)
+{
+	con.outputs |= outputs;
+}
+
 static void start_line(void)
 {
 	con.len = (size_t)lib_snprintf(con.line, sizeof(con.line), "%s| ", con.label);

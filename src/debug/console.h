@@ -16,6 +16,9 @@
 /* Chooses outputs and label ("L0"); may be called again. */
 void con_init(u32 outputs, const char *label);
 
+/* Further outputs, from now on. */
+void con_also(u32 outputs);
+
 void con_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* From now on without the lock: for the dump of a machine that stops. */
