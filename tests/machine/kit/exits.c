@@ -12,6 +12,18 @@
 #define INFO	32u	/* instruction information */
 #define IDT	64u	/* IDT-vectoring information, when valid */
 
+#define INFO_SCALE	0x00000003u
+#define INFO_REGISTER	0x00000078u	/* the register operand */
+#define INFO_IS_REGISTER	0x00000400u
+#define INFO_MEMORY	0x00038380u	/* address size and segment */
+#define INFO_INDEX	0x003c0000u
+#define INFO_NO_INDEX	0x00400000u
+#define INFO_BASE	0x07800000u
+#define INFO_NO_BASE	0x08000000u
+#define INFO_ALL_MEMORY	(INFO_SCALE | INFO_MEMORY | INFO_INDEX | INFO_NO_INDEX | INFO_BASE | INFO_NO_BASE)
+#define INFO_REGISTER2	0xf0000000u
+#define INFO_IDENTITY	0x30000000u	/* which of four instructions */
+
 static const struct {
 	const char *name;
 	u32 fields;
@@ -84,12 +96,23 @@ static void print_event(const char *name, u64 info_field, u64 error_field)
 		print(" error=%lx", vmread(error_field));
 }
 
-/* Only #PF and #DB have one. */
-static bool exception_has_qualification(void)
+/*
+ * Of the exceptions only #PF and #DB have a qualification. With a register operand it is 0 (SDM:
+ * "Exit Qualification": no displacement), but the emulator may show that of another instruction.
+ */
+static bool without_qualification(u32 reason)
 {
-	u64 info = vmread(EXIT_INTR_INFO);
+	u64 info = vmread(EXIT_INTR_INFO) & 0x7ff;
 
-	return (info & 0x7ff) == (INTR_HARDWARE | 14) || (info & 0x7ff) == (INTR_HARDWARE | 1);
+	switch (reason) {
+	case 0:
+		return info != (INTR_HARDWARE | 14) && info != (INTR_HARDWARE | 1);
+	case 23:
+	case 25:
+	case 47:
+		return vmread(EXIT_INSN_INFO) & INFO_IS_REGISTER;
+	}
+	return false;
 }
 
 /* Bits 9 to 11 of an EPT violation depend on a capability that not every machine has. */
@@ -97,18 +120,6 @@ static u64 qualification_mask(u32 reason)
 {
 	return reason == REASON_EPT_VIOLATION ? 0x1ff : ~0ull;
 }
-
-#define INFO_SCALE	0x00000003u
-#define INFO_REGISTER	0x00000078u	/* the register operand */
-#define INFO_IS_REGISTER	0x00000400u
-#define INFO_MEMORY	0x00038380u	/* address size and segment */
-#define INFO_INDEX	0x003c0000u
-#define INFO_NO_INDEX	0x00400000u
-#define INFO_BASE	0x07800000u
-#define INFO_NO_BASE	0x08000000u
-#define INFO_ALL_MEMORY	(INFO_SCALE | INFO_MEMORY | INFO_INDEX | INFO_NO_INDEX | INFO_BASE | INFO_NO_BASE)
-#define INFO_REGISTER2	0xf0000000u
-#define INFO_IDENTITY	0x30000000u	/* which of four instructions */
 
 /* The defined bits: SDM, "Information for VM Exits Due to Instruction Execution". */
 static u32 instruction_info(u32 reason)
@@ -159,7 +170,7 @@ void print_exit(const struct vm *vm, u32 reason)
 		print(" reason=%x", reason);
 	if (reason & REASON_ENTRY_FAILURE)
 		print(" (entry failed)");
-	if (fields & Q && (reason != REASON_EXCEPTION || exception_has_qualification()))
+	if (fields & Q && !without_qualification(reason))
 		print(" q=%lx", vmread(EXIT_QUALIFICATION) & qualification_mask(reason));
 	if (fields & LEN)
 		print(" len=%lu", vmread(EXIT_INSN_LENGTH));
