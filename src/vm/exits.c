@@ -137,11 +137,13 @@ static void l1_exit(struct vcpu *v, u32 reason)
 		vm_kill(v->vm, "an exit reason that L0 does not know");
 		return;
 	}
+	v->stats.l1.exits[reason]++;
 	handlers[reason](v);
 }
 
 static void l2_exit(struct vcpu *v, u32 reason)
 {
+	v->stats.l2.exits[MIN(reason & EXIT_REASON_BASIC, EXIT_REASON_COUNT - 1u)]++;
 	switch (nested_l2_exit(&v->nested, reason)) {
 	case NESTED_L0:
 		handlers[reason & EXIT_REASON_BASIC](v);
@@ -154,41 +156,39 @@ static void l2_exit(struct vcpu *v, u32 reason)
 	}
 }
 
-/* What must happen before any entry; rarely anything. The result: VMRESUME? */
-static bool prepare_entry(struct vcpu *v)
+/* Rarely anything, but it must be before the entry. */
+static void before_entry(struct vcpu *v)
 {
-	if (unlikely(v->pcpu->nmi_pending | v->pcpu->mc_pending))
-		vm_deliver_pending(v);
-	if (unlikely(v->vm->killed != NULL))
+	if (v->vm->killed)
 		vm_power_killed(v);
-	if (v->nested.in_l2)
-		return v->nested.current->launched02;
-	if (likely(v->launched01))
-		return true;
-	v->launched01 = true;
-	return false;
+	vm_deliver_pending(v);
+}
+
+/* The result: VMRESUME? vmcs01 was launched long before its first exit. */
+static always_inline bool prepare_entry(struct vcpu *v)
+{
+	const struct pcpu *p = v->pcpu;
+
+	if (unlikely(p->nmi_pending | p->mc_pending) || unlikely(v->vm->killed != NULL))
+		before_entry(v);
+	v->stats.entered = cpu_rdtsc();
+	return likely(!v->nested.in_l2) || v->nested.current->launched02;
 }
 
 bool vm_exit(struct vmx_frame *frame)
 {
 	struct vcpu *v = vcpu_of_frame(frame);
-	struct vm_stats *st = &v->stats;
-	u64 now = cpu_rdtsc();
+	u64 ran = cpu_rdtsc() - v->stats.entered;
 	u32 reason = (u32)vmx_read(VMCS_EXIT_REASON);
-	enum vm_level level = vcpu_level(v);
-	bool resume;
 
-	st->ticks[level] += now - st->entered;
-	if (likely((reason & EXIT_REASON_BASIC) < EXIT_REASON_COUNT))
-		st->exits[level][reason & EXIT_REASON_BASIC]++;
-	if (level == LEVEL_L2)
+	if (v->nested.in_l2) {
+		v->stats.l2.ticks += ran;
 		l2_exit(v, reason);
-	else
+	} else {
+		v->stats.l1.ticks += ran;
 		l1_exit(v, reason);
-	resume = prepare_entry(v);
-	st->entered = cpu_rdtsc();
-	st->ticks[LEVEL_L0] += st->entered - now;
-	return resume;
+	}
+	return prepare_entry(v);
 }
 
 /* VMLAUNCH or VMRESUME failed: for vmcs02 L1's fault, for vmcs01 L0's. */

@@ -35,14 +35,14 @@ void vm_power_summary(struct vcpu *v, const char *why)
 	struct vm_stats *st = &v->stats;
 	char reflected[40];
 	u64 total = cpu_rdtsc() - st->started;
-	u64 l0 = total - st->ticks[LEVEL_L1] - st->ticks[LEVEL_L2];
+	u64 l0 = total - st->l1.ticks - st->l2.ticks;
 
 	con_printf("L1 is off: %s\n", why);
-	con_printf("time: L0 %lu L1 %lu L2 %lu total %lu\n", l0, st->ticks[LEVEL_L1],
-		   st->ticks[LEVEL_L2], total);
-	print_exits("L1", st->exits[LEVEL_L1], "");
+	con_printf("time: L0 %lu L1 %lu L2 %lu total %lu\n", l0, st->l1.ticks,
+		   st->l2.ticks, total);
+	print_exits("L1", st->l1.exits, "");
 	lib_snprintf(reflected, sizeof(reflected), " reflected=%lu", st->reflected);
-	print_exits("L2", st->exits[LEVEL_L2], reflected);
+	print_exits("L2", st->l2.exits, reflected);
 }
 
 void vm_kill(struct vm *vm, const char *why)
@@ -65,7 +65,7 @@ void vm_power_killed(struct vcpu *v)
 	};
 
 	con_printf("the VM is stopped: %s\n", v->vm->killed);
-	con_printf("state of L%u:\n", (u32)vcpu_level(v));
+	con_printf("state of L%u:\n", v->nested.in_l2 ? 2 : 1);
 	for (u32 i = 0; i < ARRAY_SIZE(shown); i++)
 		if (VMCS_TYPE(shown[i].field) == VMCS_TYPE_GUEST ||
 		    VMCS_TYPE(shown[i].field) == VMCS_TYPE_INFO)

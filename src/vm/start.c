@@ -171,6 +171,5 @@ void vm_start(const struct boot_info *bi)
 	set_entry_state(v, &entry);
 	con_printf("L1 starts: %s\n", loader_format_name(entry.format));
 	v->stats.started = v->stats.entered = cpu_rdtsc();
-	v->launched01 = true;
 	vmx_first_entry(&v->frame);
 }

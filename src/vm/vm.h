@@ -19,12 +19,15 @@
 #define VCPU_STACK_SIZE 16384
 #define VPID_L1_FIRST 1
 
-enum vm_level { LEVEL_L0, LEVEL_L1, LEVEL_L2, LEVEL_COUNT };
+/* Of one level above L0. Ticks are of the TSC. */
+struct vm_level_stats {
+	u64 ticks;
+	u64 exits[EXIT_REASON_COUNT];
+};
 
 struct vm_stats {
-	u64 exits[LEVEL_COUNT][EXIT_REASON_COUNT];	/* by the level that caused them */
-	u64 reflected;
-	u64 ticks[LEVEL_COUNT];
+	struct vm_level_stats l1, l2;
+	u64 reflected;			/* of l2's exits */
 	u64 entered, started;		/* TSC */
 };
 
@@ -35,7 +38,6 @@ struct vcpu {
 	struct vm *vm;
 	struct pcpu *pcpu;
 	hpa_t vmcs01;
-	bool launched01;
 	u8 shutdown_at;			/* bytes of "Shutdown" seen on Bochs's port */
 	bool init_pending;		/* INIT came while L1 was in VMX root operation */
 	u16 vpid;
@@ -69,11 +71,6 @@ static always_inline struct vcpu *vcpu_of_frame(struct vmx_frame *f)
 static always_inline struct vcpu *vcpu_of_nested(struct nested_vcpu *n)
 {
 	return (struct vcpu *)((char *)n - offsetof(struct vcpu, nested));
-}
-
-static inline enum vm_level vcpu_level(const struct vcpu *v)
-{
-	return v->nested.in_l2 ? LEVEL_L2 : LEVEL_L1;
 }
 
 /* The VM ends after the present exit: its console line says why. Any guest may cause it. */
