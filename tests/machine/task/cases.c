@@ -13,7 +13,7 @@ CASE_CODE(case_int) CASE_CODE(case_int3) CASE_CODE(case_into) CASE_CODE(case_int
 CASE_CODE(case_ud) CASE_CODE(case_de) CASE_CODE(case_gp) CASE_CODE(case_load_victim)
 CASE_CODE(case_pf) CASE_CODE(case_nmi) CASE_CODE(case_interrupt) CASE_CODE(case_trace)
 CASE_CODE(case_breakpoints) CASE_CODE(case_again) CASE_CODE(case_set_nt_jmp)
-CASE_CODE(task_jmp_a) CASE_CODE(task_jmp_a_no_nt) CASE_CODE(task_call_d) CASE_CODE(task_call_c)
+CASE_CODE(task_jmp_a) CASE_CODE(task_call_d) CASE_CODE(task_call_c)
 CASE_CODE(task_call_a) CASE_CODE(task_fault) CASE_CODE(task_error_code)
 CASE_CODE(task_error_code_16) CASE_CODE(task_leave) CASE_CODE(task_nmi) CASE_CODE(task_interrupt)
 CASE_CODE(task_step) CASE_CODE(task_user) CASE_CODE(task_data)
@@ -50,7 +50,6 @@ static void b_calls_d(void) { task_code(TASK_B, task_call_d); }
 static void b_calls_c(void) { task_code(TASK_B, task_call_c); }
 static void b_calls_a(void) { task_code(TASK_B, task_call_a); }
 static void b_jumps(void) { task_code(TASK_B, task_jmp_a); }
-static void b_jumps_clean(void) { task_code(TASK_B, task_jmp_a_no_nt); }
 static void b_leaves(void) { task_code(TASK_B, task_leave); }
 
 static void d_calls_c(void)
@@ -208,7 +207,7 @@ static void ds_execute_only(void) { victim_in_b(3, segment(0, 0xfffff, 0xc099));
 static void es_system(void) { tss32(TASK_B)->seg[0] = TASK_D; }
 static void gs_no_ldt(void) { tss32(TASK_B)->seg[5] = IN_LDT; }
 static void fs_gs_null(void) { tss32(TASK_B)->seg[4] = 0; tss32(TASK_B)->seg[5] = 3; }
-static void ds_code(void) { victim_in_b(3, segment(0, 0xfffff, 0xc09a)); }
+static void fs_code(void) { victim_in_b(4, segment(0, 0xfffff, 0xc09a)); }
 static void cs_null(void) { tss32(TASK_B)->seg[1] = 0; }
 static void cs_data(void) { tss32(TASK_B)->seg[1] = DATA; }
 static void cs_dpl(void) { victim_in_b(1, segment(0, 0xfffff, 0xc0fb)); }
@@ -246,6 +245,7 @@ static void b_traps_in_task(void)
 {
 	b_traps();
 	world_gate(1, TASK_D);
+	task_code(TASK_D, task_leave);
 }
 
 static void b_is_user(void)
@@ -255,6 +255,12 @@ static void b_is_user(void)
 	for (unsigned int i = 0; i < 6; i++)
 		t->seg[i] = i == 1 ? USER_CODE | 3 : USER_DATA | 3;
 	task_code(TASK_B, task_user);
+}
+
+static void b_is_user_with_gate(void)
+{
+	b_is_user();
+	world_gate(0x30, TASK_D);
 }
 
 static void user_with_kernel_data(void)
@@ -276,6 +282,13 @@ static void b_is_v86(void)
 	b_flags(0x20000);
 }
 
+static void v86_gp_to_d(void)
+{
+	b_is_v86();
+	world_gate(13, TASK_D);
+	task_code(TASK_D, task_leave);
+}
+
 static void v86_bad_ldt(void)
 {
 	b_is_v86();
@@ -293,6 +306,7 @@ static void other_space(struct address_space a, struct address_space b)
 }
 
 static void flat_spaces(void) { other_space(flat_space(0x1111), flat_space(0x2222)); }
+static void flat_spaces_jmp(void) { flat_spaces(); b_jumps(); }
 static void pae_spaces(void) { other_space(pae_space(0x3333), pae_space(0x4444)); }
 
 static void paged_to_c(void)
@@ -319,7 +333,6 @@ const struct task_case task_cases[] = {
 	{ "CALL of 16 bits", case_call_16, NULL, 0 },
 	{ "JMP and JMP back", case_jmp, b_jumps, SHOW_STATE | SHOW_GPR },
 	{ "CALL and JMP back", case_call, b_jumps, 0 },
-	{ "CALL and JMP back without NT", case_call, b_jumps_clean, 0 },
 	{ "CALL twice", case_again, NULL, SHOW_GPR },
 	{ "JMP with NT", case_set_nt_jmp, b_jumps, 0 },
 	{ "CALL, CALL", case_call, b_calls_d, 0 },
@@ -329,7 +342,7 @@ const struct task_case task_cases[] = {
 	{ "CALL, 16-bit by a 32-bit task", case_call, b_calls_c, SHOW_GPR },
 	{ "IRET to a busy task", case_iret, link_busy, 0 },
 
-	{ "INT n", case_int, int_to_b, SHOW_STATE },
+	{ "INT n", case_int, int_to_b, 0 },
 	{ "INT n, 16-bit TSS", case_int, int_to_c, 0 },
 	{ "INT3", case_int3, int3_to_b, 0 },
 	{ "INTO", case_into, into_to_b, 0 },
@@ -382,7 +395,7 @@ const struct task_case task_cases[] = {
 	{ "DS not present", case_call, ds_absent, SHOW_FRAME },
 	{ "DS with RPL 3", case_call, ds_rpl, SHOW_FRAME },
 	{ "DS execute-only", case_call, ds_execute_only, SHOW_FRAME },
-	{ "DS readable code", case_call, ds_code, SHOW_SEGMENTS },
+	{ "FS readable code", case_call, fs_code, SHOW_SEGMENTS },
 	{ "ES a system segment", case_call, es_system, SHOW_FRAME },
 	{ "GS in no LDT", case_call, gs_no_ldt, SHOW_FRAME },
 	{ "FS and GS null", case_call, fs_gs_null, SHOW_SEGMENTS },
@@ -407,11 +420,13 @@ const struct task_case task_cases[] = {
 	{ "T flag, #DB by a task gate", case_call, b_traps_in_task, SHOW_DEBUG },
 	{ "local breakpoints", case_breakpoints, NULL, SHOW_DEBUG },
 	{ "task at CPL 3", case_call, b_is_user, SHOW_FRAME },
+	{ "INT n by a task gate at CPL 3", case_call, b_is_user_with_gate, SHOW_FRAME },
 	{ "CPL 3 with DS of DPL 0", case_call, user_with_kernel_data, SHOW_FRAME },
 	{ "virtual-8086 task", case_call, b_is_v86, SHOW_FRAME | SHOW_GPR },
+	{ "#GP by a task gate in it", case_call, v86_gp_to_d, SHOW_TOP },
 	{ "virtual-8086 task, LDTR no LDT", case_call, v86_bad_ldt, SHOW_FRAME },
 	{ "CR3", case_call, flat_spaces, SHOW_PROBE | SHOW_GPR },
-	{ "CR3 by JMP", case_jmp, flat_spaces, SHOW_PROBE },
+	{ "CR3 by JMP", case_jmp, flat_spaces_jmp, SHOW_PROBE },
 	{ "CR3, PAE", case_call, pae_spaces, SHOW_PROBE | SHOW_GPR },
 	{ "paging, 16-bit TSS", case_call, paged_to_c, SHOW_PROBE },
 };

@@ -139,6 +139,9 @@ snap:
 	lea 8(%ebp), %eax
 	mov %eax, now + SNAP_GPR + 16
 	call take
+	mov %ss:4(%ebp), %eax
+	mov %eax, now + SNAP_SEG + 4
+	call append
 	mov now + SNAP_GPR + 0, %eax
 	mov now + SNAP_GPR + 4, %ecx
 	mov now + SNAP_GPR + 8, %edx
@@ -184,7 +187,7 @@ trap32:
 	mov %esp, %ebp
 	lea 12(%ebp), %eax
 	mov %eax, now + SNAP_GPR + 16
-	call take_more
+	call take
 	mov (%ebp), %eax
 	mov %eax, now + SNAP_SEG + 12
 	mov 4(%ebp), %eax
@@ -204,8 +207,6 @@ trap32:
 	call append
 	jmp world_leave
 
-take:
-	call take_more
 append:
 	mov world_count, %eax
 	cmp $LOG_SIZE, %eax
@@ -228,7 +229,7 @@ append:
 	mov \register, %eax
 	mov %eax, now + \place
 	.endm
-take_more:
+take:				/* leaves EBP */
 	pushf
 	pop %eax
 	mov %eax, now + SNAP_EFLAGS

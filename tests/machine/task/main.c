@@ -67,7 +67,10 @@ static void print_snapshot(const struct snapshot *s, unsigned int show)
 	if (s->vector != NO_VECTOR) {
 		trap_last.vector = (int)s->vector;
 		trap_last.error = s->error;
-		print(" | %s in %s", fault_text(), task_name(s->tr));
+		if (s->vector < 32)
+			print(" | %s in %s", fault_text(), task_name(s->tr));
+		else
+			print(" | INT %x in %s", s->vector, task_name(s->tr));
 		print_eip(s->eip);
 	} else {
 		print(" | %s", task_name(s->tr));

@@ -45,9 +45,6 @@ code case_call_16			/* with an operand-size prefix */
 	.byte 0x66
 	lcall *world_target16
 	end_case
-code case_call_jmp			/* the way back is a JMP: NT and busy bits stay */
-	lcall $TASK_B, $0
-	end_case
 code case_iret
 	set_nt
 	iret
@@ -84,10 +81,6 @@ code case_load_victim
 code case_pf
 	movl $1, 0x50000004
 	end_case
-code case_df				/* #GP whose handler is not present */
-	mov $0xf8, %eax
-	mov %eax, %gs
-	end_case
 code case_nmi
 	movl $0x4400, 0xfee00300
 	nop
@@ -102,7 +95,7 @@ code case_interrupt
 	nop
 	cli
 	end_case
-code case_trace				/* single-step trap after the switch is not due */
+code case_trace				/* no single-step trap after the switch */
 	pushf
 	orl $0x100, (%esp)
 	popf
@@ -112,9 +105,6 @@ code case_trace				/* single-step trap after the switch is not due */
 code case_breakpoints
 	mov $0x7ff, %eax
 	mov %eax, %dr7
-	lcall $TASK_B, $0
-	end_case
-code case_nested
 	lcall $TASK_B, $0
 	end_case
 code case_again				/* NT of the task that was left is kept by a second CALL */
@@ -135,12 +125,6 @@ code task_return
 	jmp task_return
 code task_jmp_a
 	snap
-	ljmp $TASK_A, $0
-code task_jmp_a_no_nt
-	snap
-	pushf
-	andl $~0x4000, (%esp)
-	popf
 	ljmp $TASK_A, $0
 code task_call_d
 	snap
@@ -199,6 +183,7 @@ code task_step
 	jmp world_leave
 code task_user
 	int $0x30
+	int $0x31
 code task_data
 	mov %ds:(%esi), %ecx
 	snap
