@@ -47,9 +47,10 @@ bool vm_memory_init(struct vm *vm, const struct boot_info *bi)
 	       map_identity(vm, 0, vm->ram_end) && hide_home(vm);
 }
 
-/* Rights or types went away: every TLB entry made from them must, too. */
+/* ept01 changed: what was made from it goes, too. */
 static void flush(struct vm *vm)
 {
+	vm->window.size = 0;
 	if (!vm->ept01.stale)
 		return;
 	vm->ept01.stale = false;
@@ -94,6 +95,7 @@ static void unwatch(struct vm *vm, u32 i)
 
 	vm->watched[i] = vm->watched[--vm->watched_count];
 	ept01_protect(&vm->ept01, page, EPT_RWX);
+	flush(vm);
 	for (u32 c = 0; c < vm->vcpu_count; c++)
 		nested_page_written(&vm->vcpu[c]->nested, page);
 }
@@ -134,6 +136,19 @@ bool vm_memory_watch(struct vm *vm, gpa1_t page)
 	return true;
 }
 
+static void move_window(struct vm *vm, gpa1_t gpa, const struct ept01_mapping *m)
+{
+	u64 size = BIT(m->shift), offset = gpa.v & (size - 1), end = boot_direct_map_end().v;
+	u64 start = m->hpa.v - offset;
+
+	vm->window = (struct vm_window){
+		.base = gpa.v - offset,
+		.size = MIN(size, end - start),
+		.ptr = hpa_to_ptr(HPA(start)),
+		.writable = m->perms & EPT_W,
+	};
+}
+
 void *vm_memory_ptr(struct vm *vm, gpa1_t gpa, bool write)
 {
 	struct ept01_mapping m = ept01_lookup(&vm->ept01, gpa);
@@ -145,6 +160,7 @@ void *vm_memory_ptr(struct vm *vm, gpa1_t gpa, bool write)
 	}
 	if (m.hpa.v >= boot_direct_map_end().v)
 		return NULL;
+	move_window(vm, gpa, &m);
 	return hpa_to_ptr(m.hpa);
 }
 

@@ -12,6 +12,7 @@
 #include "mmu/mtrr.h"
 #include "nested/nested.h"
 #include "vm/acpi.h"
+#include "vm/window.h"
 #include "vmx/frame.h"
 
 #define VM_MAX_VCPUS 64
@@ -46,6 +47,7 @@ struct vcpu {
 };
 
 struct vm {
+	struct vm_window window;
 	struct vmx_caps hw;
 	struct mmu_pool pool01, pool02;	/* tables of ept01; of all ept02 */
 	struct ept01 ept01;

@@ -8,6 +8,7 @@
 #include "cpu/cpu.h"
 #include "debug/console.h"
 #include "types.h"
+#include "vm/window.h"
 #include "vmx/insn.h"
 
 struct vm;
@@ -33,20 +34,32 @@ static always_inline u64 *op_table(struct vm *vm, hpa_t page)
 
 static always_inline bool op_gpa1_read(struct vm *vm, gpa1_t a, void *dst, size_t len)
 {
-	return vm_memory_read(vm, a, dst, len);
+	const void *p = vm_window_ptr((const struct vm_window *)vm, a, len, false);
+
+	if (unlikely(!p))
+		return vm_memory_read(vm, a, dst, len);
+	__builtin_memcpy(dst, p, len);
+	return true;
 }
 
 static always_inline bool op_gpa1_write(struct vm *vm, gpa1_t a, const void *src, size_t len)
 {
-	return vm_memory_write(vm, a, src, len);
+	void *p = vm_window_ptr((const struct vm_window *)vm, a, len, true);
+
+	if (unlikely(!p))
+		return vm_memory_write(vm, a, src, len);
+	__builtin_memcpy(p, src, len);
+	return true;
 }
 
 static inline bool op_gpa1_cmpxchg(struct vm *vm, gpa1_t a, unsigned size, u64 *expected, u64 desired)
 {
-	void *p = vm_memory_ptr(vm, a, true);
+	void *p = vm_window_ptr((const struct vm_window *)vm, a, size, true);
 	u32 old = (u32)*expected;
 
-	if (!p)
+	if (unlikely(!p))
+		p = vm_memory_ptr(vm, a, true);
+	if (unlikely(!p))
 		return false;
 	if (size == 8) {
 		__atomic_compare_exchange_n((u64 *)p, expected, desired, false,
