@@ -18,10 +18,12 @@ GROUPS = {
         ("libc6-dev", "the C headers a compiler brings to freestanding code"),
     ),
     "image": (
-        ("grub-common", "grub-mkrescue, which makes the bootable image"),
-        ("grub-pc-bin", "GRUB for BIOS, the boot loader in that image"),
-        ("xorriso", "writing the ISO file system"),
-        ("mtools", "used by grub-mkrescue"),
+        ("grub-common", "grub-mkimage, which puts the boot loader together"),
+        ("grub-pc-bin", "GRUB for BIOS, the boot loader"),
+        ("xorriso", "writing the ISO file system GRUB boots from"),
+    ),
+    "iso": (
+        ("mtools", "used by grub-mkrescue for bootable images"),
     ),
     "test": (
         ("libcmocka-dev", "the unit tests"),
