@@ -4,7 +4,9 @@
 #   make clean
 
 BUILD ?= build
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 
@@ -17,7 +19,7 @@ CFLAGS_L0 := -std=gnu11 -O2 -g -ffreestanding -fno-strict-aliasing \
 	-mno-red-zone -mgeneral-regs-only -fno-stack-protector -mcmodel=kernel \
 	-fno-pic -fno-asynchronous-unwind-tables -fcf-protection=none $(WARN)
 CPPFLAGS_L0 := -Iinclude -Isrc -Isrc/vm/ops -isystem src/lib/freestanding
-LDFLAGS_L0 := -static -nostdlib -no-pie -Wl,--build-id=none \
+LDFLAGS_L0 := -static -nostdlib -Wl,--build-id=none \
 	-Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
 
 # The engine mixes widths all day; there no conversion may be silent.
