@@ -10,7 +10,7 @@
 #include "vm/init.h"
 
 #define AR_V86 (3u | AR_S | AR_DPL | AR_P)
-#define AR_NO_CODE (11u | AR_S | AR_P)
+#define AR_NO_CODE (15u | AR_S | AR_P)	/* conforming: fits every CPL */
 
 static u32 ar_dpl(u32 ar)
 {
@@ -32,15 +32,10 @@ static void set_unusable(struct task_switch *ts, enum x86_seg s)
 	vm_set_segment(s, ts->state.seg[s], 0, 0, AR_UNUSABLE);
 }
 
-/* CS is never unusable: one without a byte in it, and SS, give the CPL. */
-static void set_no_code(struct task_switch *ts, u32 cpl)
-{
-	vm_set_segment(SEG_CS, ts->state.seg[SEG_CS], 0, 0, AR_NO_CODE | cpl << AR_DPL_SHIFT);
-}
-
 /*
- * While there is no SS the CPL is 3: a handler at a lower one then takes a
- * stack of the new TSS, where at CPL 0 it would have none.
+ * CS is never unusable: it begins as one without a byte in it. SS gives the CPL,
+ * which is 3 while there is none: a handler at a lower one then takes a stack
+ * of the new TSS, where at CPL 0 it would have none.
  */
 void task_set_selectors(struct task_switch *ts)
 {
@@ -52,7 +47,7 @@ void task_set_selectors(struct task_switch *ts)
 				       AR_V86);
 		return;
 	}
-	set_no_code(ts, 3);
+	vm_set_segment(SEG_CS, ts->state.seg[SEG_CS], 0, 0, AR_NO_CODE);
 	vm_set_segment(SEG_SS, ts->state.seg[SEG_SS], 0, 0, AR_UNUSABLE | AR_DPL);
 }
 
@@ -101,7 +96,6 @@ static bool load_stack(struct task_switch *ts, u32 cpl)
 	if (!touch(ts, &d))
 		return false;
 	set_usable(ts, SEG_SS, &d);
-	set_no_code(ts, cpl);
 	return true;
 }
 
