@@ -1,7 +1,6 @@
 /*
  * Faults on an ept02: judge by L1's tables, then map what both levels give.
  */
-#include "mmu/ept02_set.h"
 #include "mmu/ept02_fill.h"
 #include "engine_ops.h"
 
