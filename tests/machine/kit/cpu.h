@@ -48,6 +48,7 @@
 
 #define RFLAGS_TF	BIT(8)
 #define RFLAGS_IF	BIT(9)
+#define RFLAGS_RF	BIT(16)
 
 struct cpuid_regs {
 	u32 eax, ebx, ecx, edx;

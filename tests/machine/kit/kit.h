@@ -22,8 +22,8 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define BIT(n)		(1ull << (n))
-#define PAGE_SIZE	4096ull
+#define BIT(n)		((u64)1 << (n))
+#define PAGE_SIZE	((u64)4096)
 
 /* print.c */
 void put_char(char c);

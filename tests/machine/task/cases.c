@@ -10,7 +10,7 @@ struct address_space case_space;
 #define CASE_CODE(name)	extern const u8 name[];
 CASE_CODE(case_call) CASE_CODE(case_jmp) CASE_CODE(case_call_16) CASE_CODE(case_iret)
 CASE_CODE(case_int) CASE_CODE(case_int3) CASE_CODE(case_into) CASE_CODE(case_int1)
-CASE_CODE(case_ud) CASE_CODE(case_de) CASE_CODE(case_gp) CASE_CODE(case_load_victim)
+CASE_CODE(case_ud) CASE_CODE(case_vmxoff) CASE_CODE(case_de) CASE_CODE(case_gp) CASE_CODE(case_load_victim)
 CASE_CODE(case_pf) CASE_CODE(case_nmi) CASE_CODE(case_interrupt) CASE_CODE(case_trace)
 CASE_CODE(case_breakpoints) CASE_CODE(case_again) CASE_CODE(case_set_nt_jmp)
 CASE_CODE(task_jmp_a) CASE_CODE(task_call_d) CASE_CODE(task_call_c)
@@ -73,6 +73,7 @@ static void fault_to(unsigned int vector, u32 task, const u8 *handler, u32 skip)
 }
 
 static void ud_to_b(void) { fault_to(6, TASK_B, task_fault, 2); }
+static void vmxoff_to_b(void) { fault_to(6, TASK_B, task_fault, 3); }
 static void ud_to_c(void) { fault_to(6, TASK_C, task_fault, 2); }
 static void de_to_b(void) { fault_to(0, TASK_B, task_fault, 2); }
 static void gp_to_b(void) { fault_to(13, TASK_B, task_error_code, 2); }
@@ -349,6 +350,8 @@ const struct task_case task_cases[] = {
 	{ "INT1", case_int1, int1_to_b, 0 },
 	{ "#UD", case_ud, ud_to_b, 0 },
 	{ "#UD, 16-bit TSS", case_ud, ud_to_c, 0 },
+	{ "#UD of VMXOFF", case_vmxoff, vmxoff_to_b, 0 },
+	{ "#UD of VMXOFF, no task", case_vmxoff, NULL, SHOW_FRAME },
 	{ "#DE", case_de, de_to_b, 0 },
 	{ "#GP", case_gp, gp_to_b, SHOW_TOP },
 	{ "#GP, 16-bit TSS", case_gp, gp_to_c, SHOW_TOP },

@@ -66,6 +66,9 @@ code case_int1
 code case_ud
 	ud2
 	end_case
+code case_vmxoff				/* the hypervisor's own #UD */
+	vmxoff
+	end_case
 code case_de
 	xor %ecx, %ecx
 	div %ecx

@@ -1,0 +1,21 @@
+/*
+ * Events: injected into a guest, met while another is delivered, blocked, pending; and the state
+ * that VM entries and exits load and save besides.
+ */
+#include "vmx_events.h"
+
+int main(void)
+{
+	struct vm vm;
+
+	apic_enable();
+	vmx_on();
+	window_make();
+	vm_init(&vm);
+	test_injection(&vm);
+	test_vectoring(&vm);
+	test_state(&vm);
+	test_msrs(&vm);
+	vmx_off();
+	return 0;
+}
