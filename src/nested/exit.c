@@ -158,11 +158,12 @@ struct outcome nested_fail_entry(struct nested_vcpu *n, struct nested_vmcs *s, u
 	struct nested_exit_info info = { .reason = reason | EXIT_REASON_ENTRY_FAILURE };
 	u64 efer, pat;
 
-	if (!n->in_l2)
+	/* Bad guest state was not loaded: L1 keeps its own MSRs. MSR loading comes after. */
+	if (reason == EXIT_INVALID_GUEST_STATE)
 		op_hw_load(n, n->vmcs01);
 	efer = op_hw_read(n, VMCS_GUEST_EFER);
 	pat = op_hw_read(n, VMCS_GUEST_PAT);
-	if (n->in_l2)
+	if (reason != EXIT_INVALID_GUEST_STATE)
 		op_hw_load(n, n->vmcs01);
 	n->in_l2 = false;
 	set_field(s, VF_EXIT_REASON, info.reason);
