@@ -41,6 +41,9 @@ void vcpu_fault(struct vcpu *v, struct outcome fault)
 {
 	u32 info = INTR_VALID | INTR_TYPE_HW_EXCEPTION | fault.vector;
 
+	/* Injection saves RFLAGS as they are; a fault would save RF set, a trap not. */
+	if (fault.vector != X86_DB)
+		vmx_write(VMCS_GUEST_RFLAGS, vmx_read(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 	if (v->nested.in_l2) {
 		nested_l2_fault(&v->nested, fault);
 		return;

@@ -161,7 +161,6 @@ static void raise(struct task_switch *ts)
 	if (exception && ((contributory(first) && contributory(second)) ||
 			  (first == X86_PF && (contributory(second) || second == X86_PF))))
 		ts->fault = OUTCOME_FAULT(X86_DF, 0);
-	vmx_write(VMCS_GUEST_RFLAGS, vmx_read(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 	vcpu_fault(ts->v, ts->fault);
 }
 
