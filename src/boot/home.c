@@ -63,7 +63,7 @@ static void print_accounts(u64 pool)
 {
 	u64 image = image_end - image_start, cpu = home.size - pool - image;
 
-	con_printf("memory: %lu MiB at %#lx: image %lu.%lu, cpu %lu.%lu, pool %lu.%lu\n",
+	con_info("memory: %lu MiB at %#lx: image %lu.%lu, cpu %lu.%lu, pool %lu.%lu\n",
 		   home.size >> 20, home.base.v, TENTHS(image), TENTHS(cpu), TENTHS(pool));
 }
 

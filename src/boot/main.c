@@ -8,6 +8,7 @@
 #include "boot/init.h"
 #include "boot/mb2.h"
 #include "boot/memory.h"
+#include "cpu/apic.h"
 #include "cpu/idt.h"
 #include "debug/dump.h"
 #include "vm/acpi.h"
@@ -35,7 +36,8 @@ static void parse(const void *mbi)
 
 	boot_options_parse(info.cmdline, &info.options, &complaint, &len);
 	con_init(info.options.outputs, info.options.label);
-	con_printf("Plastron " VERSION "\n");
+	con_set_quiet(info.options.quiet);
+	con_info("Plastron " VERSION "\n");
 	if (error)
 		boot_fail("the boot loader's Multiboot2 information is unusable: %s", error);
 	if (complaint)
@@ -85,7 +87,7 @@ static void start_cpu(void)
 
 	cpu_idt_init();
 	cpu_unexpected = debug_exception;
-	cpu_add(p, cpu_cpuid(1, 0).ebx >> 24);
+	cpu_add(p, cpu_apic_id());
 	cpu_enter(p);
 }
 

@@ -13,7 +13,7 @@
 static struct {
 	struct cpu_lock lock;
 	u32 outputs;
-	bool broken;
+	bool broken, quiet;
 	char label[CON_LABEL_MAX];
 	char line[LINE_MAX];
 	size_t len;
@@ -63,20 +63,41 @@ static void put(char c)
 		con.line[con.len++] = c;
 }
 
-void con_printf(const char *fmt, ...)
+static void print(const char *fmt, va_list args)
 {
 	char text[LINE_MAX];
-	va_list args;
 
-	va_start(args, fmt);
 	lib_vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
 	if (!con.broken)
 		cpu_lock(&con.lock);
 	for (const char *s = text; *s; s++)
 		put(*s);
 	if (!con.broken)
 		cpu_unlock(&con.lock);
+}
+
+void con_printf(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	print(fmt, args);
+	va_end(args);
+}
+
+void con_info(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	if (!con.quiet)
+		print(fmt, args);
+	va_end(args);
+}
+
+void con_set_quiet(bool quiet)
+{
+	con.quiet = quiet;
 }
 
 void con_break_lock(void)

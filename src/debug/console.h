@@ -21,5 +21,9 @@ void con_also(u32 outputs);
 
 void con_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same, for what only says that all is well: not with the option quiet. */
+void con_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void con_set_quiet(bool quiet);
+
 /* From now on without the lock: for the dump of a machine that stops. */
 void con_break_lock(void);

@@ -119,58 +119,70 @@ static const char *parse_size(const char *f, struct spec *s)
 #define TAKE_ARG(s, args, type) \
 	((s)->longs ? va_arg(args, type long long) : va_arg(args, type int))
 
-int lib_vsnprintf(char *buf, size_t size, const char *f, va_list args)
+static void put_signed(struct out *o, const struct spec *s, int64_t v)
+{
+	put_number(o, s, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, v < 0);
+}
+
+/* A va_list that functions can share (SysV passes the type itself by reference). */
+struct args {
+	va_list list;
+};
+
+static void convert(struct out *o, struct spec *s, char conversion, struct args *a)
+{
+	switch (conversion) {
+	case 's':
+		put_string(o, s, va_arg(a->list, const char *));
+		break;
+	case 'c':
+		put(o, (char)va_arg(a->list, int));
+		break;
+	case 'd':
+	case 'i':
+		put_signed(o, s, TAKE_ARG(s, a->list, signed));
+		break;
+	case 'u':
+		put_number(o, s, TAKE_ARG(s, a->list, unsigned), 10, false);
+		break;
+	case 'p':
+		s->alternate = true;
+		put_number(o, s, (uintptr_t)va_arg(a->list, void *), 16, false);
+		break;
+	case 'X':
+	case 'x':
+		s->upper = conversion == 'X';
+		put_number(o, s, TAKE_ARG(s, a->list, unsigned), 16, false);
+		break;
+	default:
+		put(o, conversion);
+	}
+}
+
+int lib_vsnprintf(char *buf, size_t size, const char *f, va_list list)
 {
 	struct out o = { buf, size, 0 };
+	struct args a;
 
-	for (; *f; f++) {
+	va_copy(a.list, list);
+	while (*f) {
 		struct spec s = { .precision = -1 };
 
 		if (*f != '%') {
-			put(&o, *f);
+			put(&o, *f++);
 			continue;
 		}
 		f = parse_flags(f + 1, &s);
-		TAKE_INT(f, s.width, args);
+		TAKE_INT(f, s.width, a.list);
 		if (*f == '.') {
 			f++;
-			TAKE_INT(f, s.precision, args);
+			TAKE_INT(f, s.precision, a.list);
 		}
 		f = parse_size(f, &s);
-		switch (*f) {
-		case 's':
-			put_string(&o, &s, va_arg(args, const char *));
-			break;
-		case 'c':
-			put(&o, (char)va_arg(args, int));
-			break;
-		case 'd':
-		case 'i': {
-			int64_t v = TAKE_ARG(&s, args, signed);
-
-			put_number(&o, &s, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, v < 0);
-			break;
-		}
-		case 'u':
-			put_number(&o, &s, TAKE_ARG(&s, args, unsigned), 10, false);
-			break;
-		case 'p':
-			s.alternate = true;
-			put_number(&o, &s, (uintptr_t)va_arg(args, void *), 16, false);
-			break;
-		case 'X':
-			s.upper = true;
-			/* fall through */
-		case 'x':
-			put_number(&o, &s, TAKE_ARG(&s, args, unsigned), 16, false);
-			break;
-		case '\0':
-			f--;
-			break;
-		default:
-			put(&o, *f);
-		}
+		if (*f)
+			convert(&o, &s, *f++, &a);
 	}
+	va_end(a.list);
 	if (size)
 		buf[o.len < size ? o.len : size - 1] = '\0';
 	return (int)o.len;
