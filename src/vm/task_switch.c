@@ -153,6 +153,7 @@ static void raise(struct task_switch *ts)
 {
 	bool exception = task_event_is(ts, INTR_TYPE_HW_EXCEPTION);
 	u32 first = ts->event & INTR_VECTOR, second = ts->fault.vector;
+	u64 cr2 = ts->fault.value;
 
 	if (exception && first == X86_DF) {
 		vm_exit_triple_fault(ts->v);
@@ -161,6 +162,8 @@ static void raise(struct task_switch *ts)
 	if (exception && ((contributory(first) && contributory(second)) ||
 			  (first == X86_PF && (contributory(second) || second == X86_PF))))
 		ts->fault = OUTCOME_FAULT(X86_DF, 0);
+	if (second == X86_PF)
+		cpu_write_cr2(cr2);
 	vcpu_fault(ts->v, ts->fault);
 }
 

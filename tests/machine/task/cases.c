@@ -322,6 +322,23 @@ static void pf_to_b(void)
 	fault_to(14, TASK_B, task_error_code, 10);
 }
 
+static void stack_unmapped(unsigned int vector)
+{
+	paged();
+	df_to_d();
+	world_gate(vector, TASK_B);
+	tss32(TASK_B)->gpr[4] = 0x50001000;
+}
+
+static void pf_stack_unmapped(void) { stack_unmapped(14); }
+static void gp_stack_unmapped(void) { stack_unmapped(13); }
+
+static void interrupt_to_small(void)
+{
+	interrupt_to_b();
+	change(TASK_B, 0xffff, 0x66);
+}
+
 static void c_upper(void)
 {
 	to_c();
@@ -412,6 +429,9 @@ const struct task_case task_cases[] = {
 	{ "FS not accessed yet", case_call, not_accessed, SHOW_SEGMENTS },
 	{ "no room for the error code", case_gp, stack_full, SHOW_TOP },
 	{ "error code, expand-down", case_gp, stack_down, SHOW_TOP },
+	{ "no page for #PF's error code", case_pf, pf_stack_unmapped, SHOW_TOP | SHOW_CR2 },
+	{ "no page for #GP's error code", case_gp, gp_stack_unmapped, SHOW_TOP | SHOW_CR2 },
+	{ "interrupt, TSS too small", case_interrupt, interrupt_to_small, SHOW_FRAME },
 	{ "#DF in #GP's task", case_gp, df_in_task, SHOW_TOP },
 	{ "#TS in #UD's task", case_ud, ts_in_ud, SHOW_TOP },
 	{ "#TS in INT's task", case_int, ts_in_int, SHOW_TOP },
