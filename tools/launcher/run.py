@@ -136,6 +136,9 @@ def main(arguments):
         failure = judge(facts, result, options.bare)
         print("\n".join(["", *summary.text(facts, result, is_stack)]))
         print(f"  log: {relative(folder / 'console.log')}")
+    if result.ended == "quit":
+        print("ended from the keyboard")
+        return 0
     if failure:
         print(f"FAIL: {failure}")
         return 1

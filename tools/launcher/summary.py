@@ -104,12 +104,17 @@ def failure_of_stack(summary, result, bare):
 
 def _exit_line(level, exits):
     total, reasons = exits
+    reasons = dict(reasons)
+    reflected = reasons.pop("reflected", None)
     shown = sorted(reasons.items(), key=lambda pair: -pair[1])
     parts = [f"{name} {count:,}" for name, count in shown[:MOST_REASONS]]
-    rest = sum(count for name, count in shown[MOST_REASONS:] if name != "reflected")
+    rest = sum(count for _, count in shown[MOST_REASONS:])
     if rest:
         parts.append(f"others {rest:,}")
-    return f"  exits of {level}: {total:,}" + (f"  ({', '.join(parts)})" if parts else "")
+    line = f"  exits of {level}: {total:,}"
+    if reflected is not None:
+        line += f", {reflected:,} of them reflected to L1"
+    return line + (f": {', '.join(parts)}" if parts else "")
 
 
 def _time_line(time):

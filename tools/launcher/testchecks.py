@@ -9,6 +9,10 @@ from launcher.common import ROOT
 from launcher.testcase import Case, Outcome, folder_for, tail
 
 LIMIT = 600
+SCRIPTS = (
+    ("layers", ["tools/check_layers"], "src/ keeps to its layers"),
+    ("checks-doc", ["tools/gen_checks_doc", "--check"], "docs/entry-checks.md is up to date"),
+)
 
 
 def _command(name, argv, verdict=None, limit=LIMIT):
@@ -57,9 +61,8 @@ def _shell_scripts():
 
 def cases():
     """The checks that this copy has what they need for."""
-    for script in sorted((ROOT / "tests/checks").glob("*")):
-        if script.is_file() and script.stat().st_mode & 0o100:
-            yield Case(script.name, "check of the sources", _command(script.name, [str(script)]))
+    for name, argv, about in SCRIPTS:
+        yield Case(name, about, _command(name, argv))
     for compiler in ("gcc", "clang"):
         if shutil.which(compiler):
             name = f"build-{compiler}"

@@ -1,6 +1,6 @@
 """Reads tests/*/test.conf: key=value lines, "#" comments; unknown keys are errors.
 
-Keys: modes, timeout, timeout_MODE, memory, model, bochs, append, module (may be repeated),
+Keys: modes, timeout, timeout_MODE, memory, cpus, model, bochs, append, module (may be repeated),
 options, limit_MODE_FIGURE. The figure's name may hold underscores, the mode's may not.
 """
 
@@ -19,6 +19,7 @@ class Conf:
     timeout: int = 60
     timeouts: dict = field(default_factory=dict)
     memory: int = 256
+    cpus: int = 1
     model: str = "corei7_skylake_x"
     bochs: str = ""
     append: str = ""
@@ -37,7 +38,7 @@ def _set(conf, key, value, folder):
         conf.modes = tuple(value.split())
         if not conf.modes or set(conf.modes) - set(MODES):
             raise ValueError(f"modes are some of: {' '.join(MODES)}")
-    elif key in ("timeout", "memory"):
+    elif key in ("timeout", "memory", "cpus"):
         setattr(conf, key, int(value))
     elif key in ("model", "bochs", "append", "options"):
         setattr(conf, key, value)

@@ -81,9 +81,9 @@ def boot_for(mode, image, conf):
 def run_mode(name, mode, boot, conf, version):
     """Run a machine to its end and keep what it printed."""
     run = Run(name, mode)
-    spec = Spec(run.folder / "boot.iso", conf.model, 1, conf.memory)
+    spec = Spec(run.folder / "boot.iso", conf.model, conf.cpus, conf.memory)
     grub.make_boot_iso(spec.iso, boot)
-    accel = BochsAccel(version, conf.model, 1)
+    accel = BochsAccel(version, conf.model, conf.cpus)
     run.result = accel.run(run.folder, spec, run.consume, conf.time_limit(mode))
     run.save()
     return run
