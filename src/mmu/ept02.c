@@ -7,7 +7,7 @@
 /* As often as L1 may change its tables under a walk before L2 just tries again. */
 #define MAX_RESTARTS 8
 
-/* The hardware's view of the access, as L1's EPT would judge it. */
+/* What the access needs of L1's EPT. */
 static u64 access_of(const struct ept02 *root, u64 q)
 {
 	u64 access = q & EPTQ_ACCESS;
@@ -49,11 +49,14 @@ static bool allowed12(const struct ept02_set *set, u64 role, u64 rights, u64 acc
 	return !(access & ~rights);
 }
 
-/* SDM 3C "Exit Qualification for EPT Violations". */
-static u64 qualification12(const struct ept02_set *set, u64 role, u64 rights, u64 access, u64 q)
+/*
+ * SDM 3C "Exit Qualification for EPT Violations". The access is told as the
+ * machine tells it: its accessed and dirty flags are on where L1's are.
+ */
+static u64 qualification12(const struct ept02_set *set, u64 role, u64 rights, u64 q)
 {
 	u64 final = EPTQ_GLA_VALID | EPTQ_GLA_FINAL;
-	u64 result = access | (q & (final | EPTQ_NMI_UNBLOCKED));
+	u64 result = q & (EPTQ_ACCESS | final | EPTQ_NMI_UNBLOCKED);
 
 	if (set->caps12.adv_exit_info && (q & final) == final)
 		result |= q & EPTQ_ADVANCED;
@@ -82,8 +85,7 @@ enum ept02_verdict ept02_fault(struct ept02_set *set, struct ept02 *root, gpa2_t
 			return EPT02_REFLECT_MISCONFIG;
 		if (result == EPT12_NOT_PRESENT ||
 		    !allowed12(set, root->role, fill.walk.rights, access, q)) {
-			out->qualification = qualification12(set, root->role, fill.walk.rights,
-							     access, q);
+			out->qualification = qualification12(set, root->role, fill.walk.rights, q);
 			return EPT02_REFLECT_VIOLATION;
 		}
 		out->gpa1 = fill.walk.gpa1;

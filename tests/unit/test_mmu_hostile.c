@@ -413,7 +413,7 @@ static void accessed_and_dirty(void **state)
 	set_entry(&m, pt + 16, (leaf + 2 * PAGE_SIZE) & ~2ull);
 	assert_int_equal(fault(&m, ept, 2 * PAGE_SIZE, 1 | EPTQ_GLA_VALID, &out),
 			 EPT02_REFLECT_VIOLATION);
-	assert_int_equal(out.qualification, 3 | 5 << 3 | EPTQ_GLA_VALID);
+	assert_int_equal(out.qualification, 1 | 5 << 3 | EPTQ_GLA_VALID);
 	assert_int_equal(entry_at(&m, pt + 16) & 0x300, 0);
 	/* Without accessed and dirty flags none of this. */
 	assert_int_equal(fault(&m, ept & ~EPTP_AD, 2 * PAGE_SIZE, 1 | EPTQ_GLA_VALID, &out),
