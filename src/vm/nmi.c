@@ -20,10 +20,14 @@ static void ask_to_come_back(struct vcpu *v, bool again)
 	vmx_write(VMCS_PROC_CONTROLS, proc);
 }
 
-static bool busy(void)
+static bool injecting(void)
 {
-	return (vmx_read(VMCS_ENTRY_INTR_INFO) & INTR_VALID) ||
-	       (vmx_read(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKED_BY_MOV_SS | BLOCKED_BY_NMI));
+	return vmx_read(VMCS_ENTRY_INTR_INFO) & INTR_VALID;
+}
+
+static bool blocked(void)
+{
+	return vmx_read(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKED_BY_MOV_SS | BLOCKED_BY_NMI);
 }
 
 static void inject(u32 info)
@@ -39,13 +43,15 @@ void vm_deliver_pending(struct vcpu *v)
 
 	if (v->nested.in_l2) {
 		/* A machine check waits for L1; it is the one who can do something. */
-		if (p->nmi_pending && !busy()) {
+		bool exits = vmx_read(VMCS_PIN_CONTROLS) & PIN_NMI;
+
+		if (p->nmi_pending && !injecting() && (exits || !blocked())) {
 			p->nmi_pending = 0;
 			nested_l2_nmi(&v->nested);
 		}
 		return;
 	}
-	if (busy()) {
+	if (injecting() || blocked()) {
 		ask_to_come_back(v, true);
 	} else if (p->mc_pending) {
 		p->mc_pending = 0;
