@@ -74,6 +74,7 @@ struct acpi_madt_entry {
 #define ACPI_MADT_LAPIC 0
 #define ACPI_MADT_X2APIC 9
 #define ACPI_MADT_ENABLED BIT32(0)
+#define ACPI_MADT_ONLINE_CAPABLE BIT32(1)
 
 struct acpi_madt_lapic {
 	struct acpi_madt_entry entry;

@@ -157,8 +157,12 @@ static void parse_fadt(const struct acpi_reader *r, u64 addr, u32 length, struct
 
 static void add_cpu(struct acpi_info *info, u32 apic_id, u32 flags)
 {
-	if ((flags & ACPI_MADT_ENABLED) && info->cpus < ACPI_CPUS_MAX)
+	if (!(flags & ACPI_MADT_ENABLED))
+		return;
+	if (info->cpus < ACPI_CPUS_MAX)
 		info->apic_id[info->cpus++] = apic_id;
+	else
+		info->more_cpus = true;
 }
 
 static void parse_madt(const struct acpi_reader *r, u64 addr, u32 length, struct acpi_info *info)
@@ -167,6 +171,7 @@ static void parse_madt(const struct acpi_reader *r, u64 addr, u32 length, struct
 	struct acpi_madt_entry e;
 
 	info->madt = true;
+	info->madt_address = addr;
 	for (; at + sizeof(e) <= length; at += e.length) {
 		union {
 			struct acpi_madt_lapic lapic;

@@ -1,7 +1,7 @@
 /*
  * What L0 wants to know from the machine's ACPI tables: how L1 will switch
- * off or reset, and which CPUs there are. Only reads; L1 gets the tables as
- * they are.
+ * off or reset, and which CPUs there are. Only reads; what L1 gets to read
+ * otherwise is madt.c's work.
  */
 #pragma once
 
@@ -25,6 +25,8 @@ struct acpi_info {
 	u64 reset_address;
 	u8 reset_value;
 	u64 facs;
+	u64 madt_address;
+	bool more_cpus;			/* than ACPI_CPUS_MAX */
 	u32 cpus;			/* enabled ones, in the table's order */
 	u32 apic_id[ACPI_CPUS_MAX];
 };

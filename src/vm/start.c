@@ -4,14 +4,17 @@
  */
 #include <string.h>
 
-#include "boot/home.h"
-#include "boot/memory.h"
+#include "boot/ap.h"
+#include "cpu/home.h"
+#include "cpu/memory.h"
 #include "cpu/cpu.h"
+#include "debug/accounts.h"
 #include "debug/console.h"
 #include "debug/dump.h"
 #include "vm/init.h"
 #include "vm/io.h"
 #include "vm/loader.h"
+#include "vm/madt.h"
 #include "vm/memory.h"
 #include "vm/msr.h"
 #include "vm/mtrr.h"
@@ -27,7 +30,7 @@ static struct vm root_vm;
 static bool read_physical(void *context, u64 addr, void *buf, size_t len)
 {
 	(void)context;
-	if (addr + len > boot_direct_map_end().v || addr + len < addr)
+	if (addr + len > cpu_direct_map_end.v || addr + len < addr)
 		return false;
 	memcpy(buf, hpa_to_ptr(HPA(addr)), len);
 	return true;
@@ -54,9 +57,17 @@ static void enter_vmx(struct vm *vm)
 		debug_stop("this processor's VMX lacks %s", error);
 	if (cpu_cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)
 		cpu_write_cr4(cpu_read_cr4() | CR4_OSXSAVE);	/* for L1's XSETBV */
-	error = vmx_enable(&vm->hw, ptr_to_hpa(boot_alloc_pages(1)));
+	error = vmx_enable(&vm->hw, ptr_to_hpa(cpu_alloc_pages(1)));
 	if (error)
 		debug_stop("%s", error);
+}
+
+/* L1 gets this CPU alone, and must not wait for the others. */
+static void hide_cpus(const struct vm *vm)
+{
+	if (vm->acpi.madt &&
+	    !madt_keep_cpu(hpa_to_ptr(HPA(vm->acpi.madt_address)), cpu_this()->apic_id))
+		con_printf("ACPI: the MADT is in memory that cannot be written: L1 is told of CPUs that will not start\n");
 }
 
 static struct ept_caps ept_caps_of(const struct vmx_caps *c)
@@ -74,10 +85,10 @@ static struct ept_caps ept_caps_of(const struct vmx_caps *c)
 
 static void init_pages(struct vm *vm)
 {
-	vm->msr_bitmap = ptr_to_hpa(boot_alloc_pages(1));
-	vm->io_bitmap[0] = ptr_to_hpa(boot_alloc_pages(1));
-	vm->io_bitmap[1] = ptr_to_hpa(boot_alloc_pages(1));
-	vm->scratch = ptr_to_hpa(boot_alloc_pages(1));
+	vm->msr_bitmap = ptr_to_hpa(cpu_alloc_pages(1));
+	vm->io_bitmap[0] = ptr_to_hpa(cpu_alloc_pages(1));
+	vm->io_bitmap[1] = ptr_to_hpa(cpu_alloc_pages(1));
+	vm->scratch = ptr_to_hpa(cpu_alloc_pages(1));
 	vm_msr_bitmap_init(hpa_to_ptr(vm->msr_bitmap));
 	vm_io_bitmap_init(vm, hpa_to_ptr(vm->io_bitmap[0]), hpa_to_ptr(vm->io_bitmap[1]));
 }
@@ -89,10 +100,11 @@ static void init_pages(struct vm *vm)
 static void init_memory(struct vm *vm, const struct boot_info *bi)
 {
 	hpa_t base;
-	size_t pages = boot_free_pages(&base);
+	size_t pages = cpu_free_pages(&base);
 	struct ept_caps caps12 = ept_caps_of(&vm->vcpu[0]->nested.caps);
 	u32 pages01 = (u32)pages / 4;
 
+	debug_print_home(pages);
 	vm->ept_caps = ept_caps_of(&vm->hw);
 	mtrr_read(&vm->mtrr);
 	mmu_pool_init(&vm->pool01, vm, base, pages01);
@@ -161,6 +173,8 @@ void vm_start(const struct boot_info *bi)
 
 	find_acpi(vm, bi);
 	enter_vmx(vm);
+	boot_park_cpus(bi, &vm->acpi, &vm->hw);
+	hide_cpus(vm);
 	init_pages(vm);
 	v = vcpu_create(vm, &bi->options);
 	init_memory(vm, bi);
