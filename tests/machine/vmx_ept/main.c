@@ -1,0 +1,80 @@
+/*
+ * Guest memory: EPT tables that the VMM changes, several roots, accessed and dirty bits, the guest's own
+ * paging in every mode, with EPT and without. What is printed is defined by the SDM: a stale
+ * translation is never asked for.
+ */
+#include "vmx_ept.h"
+
+u64 *page_a, *page_b, *page_c;
+
+asm(".globl guest_read, guest_write\n"
+    "guest_read: mov (%rsi), %ebx; vmcall\n"		/* the same bytes in 32-bit mode */
+    "guest_write: mov %ebx, (%rsi); vmcall\n");
+
+static u64 *filled_page(u64 base)
+{
+	u64 *page = page_alloc();
+
+	for (u64 i = 0; i < 512; i++)
+		page[i] = base + i;
+	return page;
+}
+
+void show_access(struct vm *vm, const char *code, u64 address)
+{
+	u32 reason;
+
+	vmwrite(GUEST_RIP, (u64)code);
+	vm->regs[RBX] = 0;
+	vm->regs[RSI] = address;
+	reason = vm_run(vm);
+	if (reason == REASON_VMCALL) {
+		print(" %lx", vm->regs[RBX]);
+		return;
+	}
+	print(" [");
+	print_exit(vm, reason);
+	print("]");
+}
+
+void invalidate(const u64 *root)
+{
+	must(invept(1, ept_pointer(root)), "INVEPT");
+}
+
+u64 *identity_root(void)
+{
+	u64 *root = ept_new();
+
+	ept_identity(root, BIT(32), 2 << 20);
+	return root;
+}
+
+static void make_window(void)
+{
+	extern u64 pdpt[];
+	u64 *directory = page_alloc();
+
+	for (u64 i = 0; i < 512; i++)
+		directory[i] = (WINDOW + (i << 21)) | 0x83;
+	pdpt[5] = (u64)directory | 3;
+}
+
+int main(void)
+{
+	struct vm vm;
+
+	page_a = filled_page(0xa000);
+	page_b = filled_page(0xb000);
+	page_c = filled_page(0xc000);
+	make_window();
+	vmx_on();
+	vm_init(&vm);
+	test_changes(&vm);
+	test_roots(&vm);
+	test_accessed_dirty(&vm);
+	test_guest_tables(&vm);
+	test_modes(&vm);
+	vmx_off();
+	return 0;
+}
