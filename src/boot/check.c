@@ -7,6 +7,7 @@
 
 #include "boot/init.h"
 #include "cpu/cpu.h"
+#include "debug/console.h"
 #include "debug/dump.h"
 #include "lib/format.h"
 

@@ -1,7 +1,8 @@
 /* Steps of boot_main(), for src/boot only. */
 #pragma once
 
-#include "boot/info.h"
+#include "boot_info.h"
+#include "cpu/home.h"
 
 struct boot_range {
 	u64 start, end;

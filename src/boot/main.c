@@ -7,11 +7,14 @@
 
 #include "boot/init.h"
 #include "boot/mb2.h"
-#include "boot/memory.h"
+#include "boot/options.h"
 #include "cpu/apic.h"
 #include "cpu/idt.h"
+#include "cpu/memory.h"
+#include "debug/console.h"
 #include "debug/dump.h"
 #include "vm/acpi.h"
+#include "vm/e820.h"
 
 #define VERSION "0.1"
 
@@ -47,7 +50,7 @@ static void parse(const void *mbi)
 
 static void move_home(u32 mbi)
 {
-	u64 image = (u64)image_start - BOOT_IMAGE_BASE, size = image_end - image_start;
+	u64 image = (u64)image_start - CPU_IMAGE_BASE, size = image_end - image_start;
 	struct boot_range avoid[] = {
 		{ (u64)boot_entry32 & PAGE_MASK, image + size },
 		{ mbi, mbi + mbi_at(mbi)->total_size },
@@ -57,7 +60,7 @@ static void move_home(u32 mbi)
 	if (!boot_home_choose(&info, avoid, ARRAY_SIZE(avoid)))
 		boot_fail("no room for Plastron in this machine's memory below 4 GiB (%lu MiB available): give it more memory or smaller modules",
 			  e820_total(&info.map, E820_AVAILABLE) >> 20);
-	void *home = boot_alloc_pages(size / PAGE_SIZE);
+	void *home = cpu_alloc_pages(size / PAGE_SIZE);
 
 	cr3 = boot_paging_make(ptr_to_hpa(home), e820_end_of_memory(&info.map));
 	boot_move_image(home, image_start, size, cr3);
@@ -67,15 +70,14 @@ static void move_home(u32 mbi)
 static void keep_information(u32 mbi)
 {
 	size_t size = mbi_at(mbi)->total_size;
-	void *copy = boot_alloc_pages(ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE);
+	void *copy = cpu_alloc_pages(ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE);
 	struct boot_options options = info.options;
 
 	memcpy(copy, mbi_at(mbi), size);
 	boot_mb2_parse(copy, size, &info);
 	info.options = options;
-	info.home = *boot_home();
 	info.l1_map = info.map;
-	if (!e820_set(&info.l1_map, info.home.base.v, info.home.base.v + info.home.size,
+	if (!e820_set(&info.l1_map, cpu_home.base.v, cpu_home.base.v + cpu_home.size,
 		      E820_RESERVED))
 		boot_fail("the firmware's memory map has too many entries");
 }
@@ -83,10 +85,11 @@ static void keep_information(u32 mbi)
 static void start_cpu(void)
 {
 	size_t pages = ALIGN_UP(sizeof(struct pcpu), PAGE_SIZE) / PAGE_SIZE;
-	struct pcpu *p = boot_alloc_pages(pages);
+	struct pcpu *p = cpu_alloc_pages(pages);
 
 	cpu_idt_init();
 	cpu_unexpected = debug_exception;
+	cpu_stopped = debug_stopped;
 	cpu_add(p, cpu_apic_id());
 	cpu_enter(p);
 }

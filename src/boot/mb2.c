@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/str.h"
+#include "vm/e820.h"
 
 /* A string that ends within its tag, or NULL. */
 static const char *tag_string(const struct mb2_tag *tag, const char *s)

@@ -1,7 +1,7 @@
 /* Parser of the Multiboot2 boot information. */
 #pragma once
 
-#include "boot/info.h"
+#include "boot_info.h"
 
 /*
  * Fills bi from the structure, whose size must be trusted to at most limit

@@ -1,6 +1,7 @@
 /* See options.h. */
 #include "boot/options.h"
 
+#include "debug/console.h"
 #include "lib/str.h"
 
 /* The rest of a word after its prefix, or NULL. */
@@ -50,7 +51,7 @@ static bool parse_outputs(const char *v, size_t len, u32 *outputs)
 
 static bool parse_label(const char *v, size_t len, char *label)
 {
-	if (len == 0 || len >= CON_LABEL_MAX)
+	if (len == 0 || len >= BOOT_LABEL_MAX)
 		return false;
 	for (size_t i = 0; i < len; i++)
 		label[i] = v[i];

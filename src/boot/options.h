@@ -1,15 +1,7 @@
-/* Plastron's own options: the words of the multiboot2 line. */
+/* Parser of Plastron's own options. */
 #pragma once
 
-#include "debug/console.h"
-#include "types.h"
-
-struct boot_options {
-	u32 outputs;			/* CON_* */
-	char label[CON_LABEL_MAX];
-	bool quiet, explain;
-	bool nested_shadow;		/* use hardware VMCS shadowing */
-};
+#include "boot_info.h"
 
 /*
  * Never fails: *complaint is NULL, or the first word that is not understood

@@ -4,8 +4,8 @@
  * low half stays empty, so that a null pointer faults.
  */
 #include "boot/init.h"
-#include "boot/memory.h"
 #include "cpu/cpu.h"
+#include "cpu/memory.h"
 
 #define PTE_P BIT(0)
 #define PTE_W BIT(1)
@@ -22,14 +22,6 @@
 
 extern const u8 image_start[], image_text_end[], image_rodata_end[], image_end[];
 
-u64 boot_image_offset;
-static u64 direct_map_end;
-
-hpa_t boot_direct_map_end(void)
-{
-	return HPA(direct_map_end);
-}
-
 static unsigned int index_at(u64 v, int level)
 {
 	return v >> (12 + 9 * (level - 1)) & (ENTRIES - 1);
@@ -39,7 +31,7 @@ static unsigned int index_at(u64 v, int level)
 static u64 *descend(u64 *table, unsigned int i)
 {
 	if (!table[i])
-		table[i] = ptr_to_hpa(boot_alloc_pages(1)).v | TABLE;
+		table[i] = ptr_to_hpa(cpu_alloc_pages(1)).v | TABLE;
 	return hpa_to_ptr(HPA(table[i] & PTE_ADDR));
 }
 
@@ -73,24 +65,24 @@ static void map_image(u64 *pml4, hpa_t image)
  * have one (SDM 3A "MTRR Considerations in MP Systems", "Large Page Size
  * Considerations").
  */
-static void map_direct(u64 *pml4)
+static void map_direct(u64 *pml4, u64 end)
 {
 	bool has_1g = cpu_cpuid(0x80000001, 0).edx & CPUID_EXT_EDX_1G;
 	u64 p = 0;
 
-	for (; p < (has_1g ? SZ_4G : direct_map_end); p += SZ_2M)
-		map(pml4, BOOT_DIRECT_MAP + p, p, 2, DATA);
-	for (; p < direct_map_end; p += SZ_1G)
-		map(pml4, BOOT_DIRECT_MAP + p, p, 3, DATA);
+	for (; p < (has_1g ? SZ_4G : end); p += SZ_2M)
+		map(pml4, CPU_DIRECT_MAP + p, p, 2, DATA);
+	for (; p < end; p += SZ_1G)
+		map(pml4, CPU_DIRECT_MAP + p, p, 3, DATA);
 }
 
 u64 boot_paging_make(hpa_t image, u64 end_of_memory)
 {
-	u64 *pml4 = boot_alloc_pages(1);
+	u64 *pml4 = cpu_alloc_pages(1);
 
-	direct_map_end = MAX(ALIGN_UP(end_of_memory, SZ_1G), SZ_4G);
-	map_direct(pml4);
+	cpu_direct_map_end = HPA(MAX(ALIGN_UP(end_of_memory, SZ_1G), SZ_4G));
+	map_direct(pml4, cpu_direct_map_end.v);
 	map_image(pml4, image);
-	boot_image_offset = image.v - ((u64)image_start - BOOT_IMAGE_BASE);
+	cpu_image_offset = image.v - ((u64)image_start - CPU_IMAGE_BASE);
 	return ptr_to_hpa(pml4).v;
 }

@@ -1,7 +1,7 @@
 /* See apic.h. SDM 3A "Advanced Programmable Interrupt Controller (APIC)". */
 #include "cpu/apic.h"
 
-#include "boot/memory.h"
+#include "cpu/memory.h"
 #include "cpu/cpu.h"
 
 #define BASE_X2APIC BIT(10)
@@ -37,7 +37,7 @@ bool cpu_apic_usable(void)
 	u64 b = base();
 
 	return (b & BASE_ENABLE) &&
-	       ((b & BASE_X2APIC) || (b & BASE_ADDRESS) < boot_direct_map_end().v);
+	       ((b & BASE_X2APIC) || (b & BASE_ADDRESS) < cpu_direct_map_end.v);
 }
 
 u32 cpu_apic_id(void)

@@ -26,8 +26,16 @@ extern const struct fixup cpu_ex_table_start[], cpu_ex_table_end[];
 
 static struct gate idt[CPU_VECTORS];
 void (*cpu_unexpected)(const struct cpu_frame *frame);
+void (*cpu_stopped)(const char *why);
 
 void cpu_exception(struct cpu_frame *frame);
+
+void cpu_give_up(const char *why)
+{
+	if (cpu_stopped)
+		cpu_stopped(why);
+	cpu_stop();
+}
 
 u64 cpu_idt_base(void)
 {

@@ -80,4 +80,8 @@ struct cpu_frame {
 /* Called for an exception that L0 did not expect; must not return. */
 extern void (*cpu_unexpected)(const struct cpu_frame *frame);
 
+/* The same for a message; cpu/ and what is below it cannot print. */
+extern void (*cpu_stopped)(const char *why);
+void cpu_give_up(const char *why) __attribute__((noreturn));
+
 u64 cpu_idt_base(void);

@@ -9,12 +9,13 @@
 #include "lib/str.h"
 
 #define LINE_MAX 1280
+#define LABEL_MAX 16
 
 static struct {
 	struct cpu_lock lock;
 	u32 outputs;
 	bool broken, quiet;
-	char label[CON_LABEL_MAX];
+	char label[LABEL_MAX];
 	char line[LINE_MAX];
 	size_t len;
 } con;

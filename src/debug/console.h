@@ -11,8 +11,6 @@
 #define CON_VGA BIT32(2)
 #define CON_DEFAULT BIT32(31)		/* E9 if it is there, and COM1 */
 
-#define CON_LABEL_MAX 16
-
 /* Chooses outputs and label ("L0"); may be called again. */
 void con_init(u32 outputs, const char *label);
 

@@ -5,8 +5,8 @@
  */
 #include "debug/console_ports.h"
 
-#include "boot/memory.h"
 #include "cpu/cpu.h"
+#include "cpu/memory.h"
 
 #define E9 0xe9
 

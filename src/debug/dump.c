@@ -6,8 +6,7 @@
 
 #include <stdarg.h>
 
-#include "boot/memory.h"
-#include "cpu/cpu.h"
+#include "cpu/memory.h"
 #include "debug/console.h"
 #include "debug/console_ports.h"
 #include "lib/format.h"
@@ -26,7 +25,7 @@ static bool in_text(u64 a)
 /* The stack words that may be read: up to the end of the page RSP is in, and one more. */
 static size_t words_at(u64 sp)
 {
-	bool ours = sp >= BOOT_DIRECT_MAP && !(sp & 7);
+	bool ours = sp >= CPU_DIRECT_MAP && !(sp & 7);
 
 	return ours ? (ALIGN_UP(sp + 1, PAGE_SIZE) - sp) / 8 : 0;
 }
@@ -89,4 +88,9 @@ void debug_stop(const char *fmt, ...)
 	con_printf("STOPPED: Plastron's own state is wrong: %s\n", text);
 	dump_stack((u64)__builtin_frame_address(0));
 	debug_end();
+}
+
+void debug_stopped(const char *why)
+{
+	debug_stop("%s", why);
 }

@@ -17,5 +17,8 @@ void debug_end(void) __attribute__((noreturn));
 			debug_stop("%s:%d: %s", __FILE__, __LINE__, #cond); \
 	} while (0)
 
+/* For cpu_stopped. */
+void debug_stopped(const char *why);
+
 /* For cpu_unexpected: dumps the registers and stack of an exception in L0. */
 void debug_exception(const struct cpu_frame *frame);

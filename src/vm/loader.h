@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "boot/info.h"
+#include "boot_info.h"
 
 enum loader_format {
 	LOADER_UNKNOWN, LOADER_BZIMAGE, LOADER_VMLINUX, LOADER_MULTIBOOT1, LOADER_MULTIBOOT2,

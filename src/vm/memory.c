@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-#include "boot/home.h"
-#include "boot/memory.h"
+#include "cpu/home.h"
+#include "cpu/memory.h"
 #include "cpu/cpu.h"
 #include "debug/console.h"
 #include "vm/mtrr.h"
@@ -30,7 +30,7 @@ static bool map_identity(struct vm *vm, u64 start, u64 end)
 
 static bool hide_home(struct vm *vm)
 {
-	const struct boot_home *home = boot_home();
+	const struct cpu_home *home = &cpu_home;
 
 	for (u64 a = 0; a < home->size; a += PAGE_SIZE)
 		if (!ept01_map(&vm->ept01, GPA1(home->base.v + a), PAGE_SIZE, vm->scratch,
@@ -41,7 +41,7 @@ static bool hide_home(struct vm *vm)
 
 bool vm_memory_init(struct vm *vm, const struct boot_info *bi)
 {
-	vm->ram_end = boot_direct_map_end().v;
+	vm->ram_end = cpu_direct_map_end.v;
 	(void)bi;
 	return ept01_init(&vm->ept01, vm, &vm->pool01, &vm->ept_caps) &&
 	       map_identity(vm, 0, vm->ram_end) && hide_home(vm);
@@ -59,7 +59,7 @@ static void flush(struct vm *vm)
 
 void vm_memory_types_changed(struct vm *vm)
 {
-	const struct boot_home *home = boot_home();
+	const struct cpu_home *home = &cpu_home;
 
 	mtrr_read(&vm->mtrr);
 	for (u64 a = 0, len; a < vm->ram_end; a += len) {
@@ -138,7 +138,7 @@ bool vm_memory_watch(struct vm *vm, gpa1_t page)
 
 static void move_window(struct vm *vm, gpa1_t gpa, const struct ept01_mapping *m)
 {
-	u64 size = BIT(m->shift), offset = gpa.v & (size - 1), end = boot_direct_map_end().v;
+	u64 size = BIT(m->shift), offset = gpa.v & (size - 1), end = cpu_direct_map_end.v;
 	u64 start = m->hpa.v - offset;
 
 	vm->window = (struct vm_window){
@@ -158,7 +158,7 @@ void *vm_memory_ptr(struct vm *vm, gpa1_t gpa, bool write)
 			return NULL;
 		m = ept01_lookup(&vm->ept01, gpa);
 	}
-	if (m.hpa.v >= boot_direct_map_end().v)
+	if (m.hpa.v >= cpu_direct_map_end.v)
 		return NULL;
 	move_window(vm, gpa, &m);
 	return hpa_to_ptr(m.hpa);

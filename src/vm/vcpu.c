@@ -4,8 +4,8 @@
  */
 #include "vm/vcpu.h"
 
-#include "boot/home.h"
-#include "boot/memory.h"
+#include "cpu/home.h"
+#include "cpu/memory.h"
 #include "cpu/cpu.h"
 #include "vm/init.h"
 #include "vm/regs.h"
@@ -13,7 +13,7 @@
 
 static hpa_t page(void)
 {
-	return ptr_to_hpa(boot_alloc_pages(1));
+	return ptr_to_hpa(cpu_alloc_pages(1));
 }
 
 static void write_controls(struct vcpu *v)
@@ -106,7 +106,7 @@ void vcpu_use_memory(struct vcpu *v)
 
 struct vcpu *vcpu_create(struct vm *vm, const struct boot_options *options)
 {
-	struct vcpu *v = boot_alloc_pages(ALIGN_UP(sizeof(*v), PAGE_SIZE) / PAGE_SIZE);
+	struct vcpu *v = cpu_alloc_pages(ALIGN_UP(sizeof(*v), PAGE_SIZE) / PAGE_SIZE);
 
 	v->vm = vm;
 	v->pcpu = cpu_this();

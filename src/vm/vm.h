@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "boot/info.h"
+#include "boot_info.h"
 #include "cpu/pcpu.h"
 #include "mmu/ept01.h"
 #include "mmu/ept02.h"

@@ -4,7 +4,7 @@
  */
 #include "vmx/setup.h"
 
-#include "boot/memory.h"
+#include "cpu/memory.h"
 #include "cpu/pcpu.h"
 #include "vmx/insn.h"
 

@@ -1,5 +1,6 @@
 /* boot/options.c. */
 #include "boot/options.h"
+#include "debug/console.h"
 #include "unit.h"
 
 static struct boot_options o;

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "boot/memory.h"
+#include "cpu/memory.h"
 #include "cpu/cpu.h"
 #include "debug/console.h"
 #include "types.h"

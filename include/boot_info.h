@@ -1,18 +1,25 @@
 /*
  * What Plastron was started with, independent of who started it. Filled by
- * the parser of a boot protocol (mb2.c); strings and modules stay where that
- * says they are.
+ * the parser of a boot protocol (boot/mb2.c); strings and modules stay where
+ * that says they are.
  */
 #pragma once
 
-#include "boot/home.h"
-#include "boot/options.h"
+#include "memory_map.h"
 #include "multiboot2.h"
 #include "types.h"
-#include "vm/e820.h"
 
 #define BOOT_MODULES_MAX 16
 #define BOOT_RSDP_MAX 36
+#define BOOT_LABEL_MAX 16
+
+/* Plastron's own options: the words of the multiboot2 line. */
+struct boot_options {
+	u32 outputs;			/* CON_* of debug/console.h */
+	char label[BOOT_LABEL_MAX];
+	bool quiet, explain;
+	bool nested_shadow;		/* use hardware VMCS shadowing */
+};
 
 struct boot_module {
 	u64 start, end;			/* physical */
@@ -22,7 +29,6 @@ struct boot_module {
 struct boot_info {
 	struct e820_map map;		/* the machine's */
 	struct e820_map l1_map;		/* what L1 gets: L0's home is reserved */
-	struct boot_home home;
 	struct boot_options options;
 	const char *cmdline;		/* never NULL */
 	u32 modules;
