@@ -12,7 +12,7 @@ import time
 from launcher import grub, l0
 from launcher.accel import BochsAccel
 from launcher.common import ROOT, UserError, locked, relative, run_quietly
-from launcher.console import ESCAPES
+from launcher.console import EMULATOR, ESCAPES
 from launcher.machine import Spec
 from launcher.testcase import Case, Outcome, folder_for, tail
 from launcher.testconf import read
@@ -21,7 +21,6 @@ TESTS = ROOT / "tests/machine"
 IMAGES = ROOT / "build/tests/machine"
 PREFIXED = re.compile(r"^L\d+\| ")
 FIGURE = re.compile(r"^# figure (\S+) (-?\d+)$")
-EMULATOR = re.compile(r"^\(\d+\)\.\[\d+\] ")     # 2.7's debugger, at the end
 # What these tests' Plastron must do besides: nothing but port 0xE9, which costs no time.
 CONSOLE = "console=e9"
 
