@@ -345,7 +345,6 @@ struct outcome nested_entry_refused(struct nested_vcpu *n, u32 error)
 	s->ready02 = false;	/* rebuild it all next time */
 	s->launched02 = false;
 	op_hw_clear(n, s->vmcs02);
-	for (unsigned i = 0; i < VF_COUNT; i++)
-		field_set(&s->dirty, i);
+	s->dirty = n->exists;
 	return OUTCOME_VALID(verdict);
 }

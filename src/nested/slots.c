@@ -107,7 +107,7 @@ struct nested_vmcs *nested_slot_load(struct nested_vcpu *n, gpa1_t gpa)
 		nested_slot_flush(n, s);
 	s->gpa = gpa;
 	s->unchecked = ~0u;
-	s->dirty = nested_fields_all;
+	s->dirty = n->exists;	/* what L1 does not have, the hardware may lack, too */
 	for (unsigned k = 0; k < VF_WORDS; k++)
 		s->shadow_dirty.w[k] = n->exists.w[k] & (nested_fields_shadow_ro.w[k] |
 							 nested_fields_shadow_rw.w[k]);
