@@ -19,6 +19,9 @@ struct nested_state01 { u64 efer, pat, debugctl, dr7; };
 void nested_merge(struct nested_vcpu *n, struct nested_vmcs *s,
 		  const struct nested_state01 *l1);
 
+/* sync.c: vmcs02 (current) is to lose what a stale field has there: vmcs12 gets it first. */
+void nested_sync_field(struct nested_vcpu *n, struct nested_vmcs *s, unsigned i);
+
 /* merge_ept.c, vpid.c: parts of it. */
 struct ept02 *nested_ept02(struct nested_vcpu *n, struct nested_vmcs *s);
 /* vmcs02 (current) runs on *e, and the TLB holds nothing of it that is gone. */

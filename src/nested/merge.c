@@ -49,29 +49,39 @@ static void merge_controls(struct nested_vcpu *n, struct nested_vmcs *s)
 	op_hw_write(n, VMCS_ENTRY_CONTROLS, (entry | hw->entry.must) & hw->entry.may);
 }
 
-/* SDM 3C "Loading Guest Control Registers, Debug Registers, and MSRs". */
+/* SDM 3C "Loading Guest Control Registers, Debug Registers, and MSRs": EFER that is not loaded. */
 static u64 entry_efer(const struct nested_vmcs *s, u64 efer01)
 {
 	u64 entry = s->v[VF_ENTRY_CONTROLS];
 	u64 lma = EFER_LMA;
 
-	if (entry & ENTRY_LOAD_EFER)
-		return s->v[VF_GUEST_EFER];
 	if (s->v[VF_GUEST_CR0] & CR0_PG)
 		lma |= EFER_LME;
 	return (efer01 & ~lma) | (entry & ENTRY_IA32E ? lma : 0);
 }
 
-static void merge_state(struct nested_vcpu *n, const struct nested_vmcs *s,
+/* A field of the guest state that an entry loads from vmcs12, or leaves as L1 has it. */
+static void merge_state_field(struct nested_vcpu *n, struct nested_vmcs *s, unsigned i,
+			      bool load, u64 otherwise)
+{
+	if (field_test(&s->stale, i)) {
+		if (load)
+			return;		/* vmcs02 has it already */
+		nested_sync_field(n, s, i);
+	}
+	op_hw_write(n, nested_field_encoding[i], load ? s->v[i] : otherwise);
+}
+
+static void merge_state(struct nested_vcpu *n, struct nested_vmcs *s,
 			const struct nested_state01 *l1)
 {
 	u64 entry = s->v[VF_ENTRY_CONTROLS];
 	bool debug = entry & ENTRY_LOAD_DEBUG;
 
-	op_hw_write(n, VMCS_GUEST_EFER, entry_efer(s, l1->efer));
-	op_hw_write(n, VMCS_GUEST_PAT, entry & ENTRY_LOAD_PAT ? s->v[VF_GUEST_PAT] : l1->pat);
-	op_hw_write(n, VMCS_GUEST_DEBUGCTL, debug ? s->v[VF_GUEST_DEBUGCTL] : l1->debugctl);
-	op_hw_write(n, VMCS_GUEST_DR7, debug ? s->v[VF_GUEST_DR7] : l1->dr7);
+	merge_state_field(n, s, VF_GUEST_EFER, entry & ENTRY_LOAD_EFER, entry_efer(s, l1->efer));
+	merge_state_field(n, s, VF_GUEST_PAT, entry & ENTRY_LOAD_PAT, l1->pat);
+	merge_state_field(n, s, VF_GUEST_DEBUGCTL, debug, l1->debugctl);
+	merge_state_field(n, s, VF_GUEST_DR7, debug, l1->dr7);
 }
 
 static void merge_tsc(struct nested_vcpu *n, const struct nested_vmcs *s)

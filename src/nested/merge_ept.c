@@ -54,8 +54,13 @@ void nested_merge_pdptes(struct nested_vcpu *n, struct nested_vmcs *s)
 		return;
 	if (!ept)
 		op_gpa1_read(n->vm, GPA1(s->v[VF_GUEST_CR3] & 0xffffffe0), entry, sizeof(entry));
-	for (u32 i = 0; i < 4; i++)
-		if (!ept || !field_test(&s->stale, VF_GUEST_PDPTE0 + i))
-			op_hw_write(n, VMCS_GUEST_PDPTE0 + 2 * i,
-				    ept ? s->v[VF_GUEST_PDPTE0 + i] : entry[i]);
+	for (u32 i = 0; i < 4; i++) {
+		if (field_test(&s->stale, VF_GUEST_PDPTE0 + i)) {
+			if (ept)
+				continue;	/* vmcs02 has it already */
+			nested_sync_field(n, s, VF_GUEST_PDPTE0 + i);
+		}
+		op_hw_write(n, VMCS_GUEST_PDPTE0 + 2 * i,
+			    ept ? s->v[VF_GUEST_PDPTE0 + i] : entry[i]);
+	}
 }

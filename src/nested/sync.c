@@ -6,6 +6,12 @@
 
 #include "engine_ops.h"
 
+void nested_sync_field(struct nested_vcpu *n, struct nested_vmcs *s, unsigned i)
+{
+	s->v[i] = op_hw_read(n, nested_field_encoding[i]);
+	field_clear(&s->stale, i);
+}
+
 void nested_sync_cold(struct nested_vcpu *n, struct nested_vmcs *s)
 {
 	op_hw_load(n, s->vmcs02);
