@@ -12,6 +12,7 @@ struct vm {
 	struct host_memory memory;
 	struct hw_model *hw;	/* absent in tests of mmu/ alone */
 	gpa1_t watched;		/* the page of the last op_gpa1_watch() */
+	bool cannot_watch;	/* op_gpa1_watch() is to fail */
 	gpa1_t faulted;		/* of the last op_gpa1_fault() */
 	const char *killed;	/* why, once the engine gave the VM up */
 };
@@ -42,7 +43,7 @@ static inline bool op_gpa1_fault(struct vm *vm, gpa1_t a, bool write)
 static inline bool op_gpa1_watch(struct vm *vm, gpa1_t page)
 {
 	vm->watched = page;
-	return true;
+	return !vm->cannot_watch;
 }
 
 /* Only src/nested has an n; src/mmu does not know what it is. */

@@ -68,6 +68,13 @@ struct hw_region *hw_region_add(struct hw_model *hw, hpa_t at, bool shadow)
 	return r;
 }
 
+void hw_forget(struct hw_model *hw)
+{
+	hw->count = (struct hw_counts){ 0 };
+	memset(hw->written, 0, sizeof(hw->written));
+	hw->flushes = 0;
+}
+
 void hw_load(struct hw_model *hw, hpa_t at)
 {
 	hw->count.loads++;
@@ -114,6 +121,7 @@ void hw_write(struct hw_model *hw, u32 encoding, u64 v)
 	u64 *c = cell(hw, encoding, &shift);
 
 	hw->count.writes++;
+	hw->written[c - hw->loaded->v]++;
 	switch (VMCS_WIDTH(encoding)) {
 	case VMCS_WIDTH_16:
 		*c = (u16)v;
@@ -130,6 +138,10 @@ void hw_init_vmcs02(struct hw_model *hw)
 {
 	if (!hw->loaded)
 		refuse("no VMCS is loaded to be initialised", 0);
+	hw->loaded->v[VF_EXIT_MSR_STORE_COUNT] = 0;
+	hw->loaded->v[VF_EXIT_MSR_LOAD_COUNT] = 0;
+	hw->loaded->v[VF_ENTRY_MSR_LOAD_COUNT] = 0;
+	hw->loaded->v[VF_ENTRY_INTR_INFO] = 0;
 }
 
 void hw_invept(struct hw_model *hw, u64 eptp)
@@ -144,6 +156,8 @@ void hw_invvpid(struct hw_model *hw, u32 type, u16 vpid, gva_t a)
 		refuse("INVVPID operand", vpid);
 	hw->count.invvpids++;
 	hw->last_invvpid = (struct hw_flush){ .type = type, .what = vpid, .address = a };
+	if (hw->flushes < HW_FLUSHES)
+		hw->flush[hw->flushes++] = hw->last_invvpid;
 }
 
 void hw_msr_set(struct hw_model *hw, u32 msr, u64 value)

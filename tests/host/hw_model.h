@@ -26,6 +26,8 @@ struct hw_flush {
 	gva_t address;
 };
 
+#define HW_FLUSHES 128
+
 struct hw_counts {
 	u64 loads, reads, writes, clears, invepts, invvpids, msr_reads, msr_writes;
 };
@@ -40,6 +42,9 @@ struct hw_model {
 	unsigned msrs;
 	struct hw_counts count;
 	struct hw_flush last_invept, last_invvpid;
+	struct hw_flush flush[HW_FLUSHES];	/* the INVVPIDs since hw_forget() */
+	unsigned flushes;
+	u32 written[VF_COUNT];	/* by hw_write(), since hw_forget() */
 	char log[HW_LOG_SIZE];	/* emptied when it is full */
 	unsigned log_len;
 };
@@ -50,12 +55,14 @@ void hw_model_init(struct hw_model *hw);
 struct hw_region *hw_region_add(struct hw_model *hw, hpa_t at, bool shadow);
 struct hw_region *hw_region_at(struct hw_model *hw, hpa_t at);
 void hw_msr_set(struct hw_model *hw, u32 msr, u64 value);
+/* Counts anew. */
+void hw_forget(struct hw_model *hw);
 
 void hw_load(struct hw_model *hw, hpa_t at);
 void hw_clear(struct hw_model *hw, hpa_t at);
 u64 hw_read(struct hw_model *hw, u32 encoding);
 void hw_write(struct hw_model *hw, u32 encoding, u64 v);
-/* What vm/ would write to a new vmcs02; here nothing, but one must be loaded. */
+/* Of what vm/ writes to a new vmcs02, what a processor would act on at the next entry. */
 void hw_init_vmcs02(struct hw_model *hw);
 void hw_invept(struct hw_model *hw, u64 eptp);
 void hw_invvpid(struct hw_model *hw, u32 type, u16 vpid, gva_t a);

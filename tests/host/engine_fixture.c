@@ -1,0 +1,339 @@
+/* See engine_fixture.h. */
+#include "engine_fixture.h"
+
+#include "nested/caps.h"
+#include "nested/slots.h"
+
+#define REGION(i) HPA(0x80000000ull + (u64)(i) * PAGE_SIZE)
+
+static const struct ept_caps ept_caps = {
+	.exec_only = true, .pg_2m = true, .pg_1g = true, .ad = true, .maxphyaddr = 40,
+};
+
+static hpa_t own_page(unsigned i)
+{
+	return HPA(FX_HOME + i * PAGE_SIZE);
+}
+
+u8 *fx_at(struct fx *f, u64 gpa1)
+{
+	assert_true(gpa1 < FX_L1_RAM);
+	return f->vm.memory.ram + FX_SHIFT + gpa1;
+}
+
+u8 *fx_page02(struct fx *f, u64 hpa)
+{
+	assert_true(hpa >= FX_HOME && hpa < FX_RAM && !(hpa & ~PAGE_MASK));
+	return f->vm.memory.ram + hpa;
+}
+
+static void poke(struct fx *f, u64 gpa1, u64 value)
+{
+	memcpy(fx_at(f, gpa1), &value, sizeof(value));
+}
+
+void fx_l1_writes(struct fx *f, u64 gpa1, const void *src, size_t len)
+{
+	memcpy(fx_at(f, gpa1), src, len);
+	for (u64 page = gpa1 & PAGE_MASK; page < gpa1 + len; page += PAGE_SIZE)
+		nested_page_written(&f->n, GPA1(page));
+}
+
+static void start_memory(struct fx *f)
+{
+	struct host_memory *m = &f->vm.memory;
+	const hpa_t tables = own_page(FX_OWN_PAGES);
+
+	host_memory_init(m, FX_RAM, FX_HOME, FX_RAM);
+	mmu_pool_init(&f->pool01, &f->vm, tables, FX_POOL_PAGES);
+	mmu_pool_init(&f->pool02, &f->vm, HPA(tables.v + FX_POOL_PAGES * PAGE_SIZE), FX_POOL_PAGES);
+	assert_true(ept01_init(&f->ept01, &f->vm, &f->pool01, &ept_caps));
+	assert_true(ept01_map(&f->ept01, GPA1(0), FX_L1_RAM, HPA(FX_SHIFT), EPT_RWX, MT_WB));
+	m->ept01 = &f->ept01;
+	assert_true(ept02_set_init(&f->ept02s, &f->vm, &f->pool02, &f->ept01, &ept_caps, &ept_caps));
+	poke(f, VAPIC_PAGE + 0x80, 0x50);
+	poke(f, PDPT, 0x8001);
+	poke(f, FX_EPT12, (FX_EPT12 + PAGE_SIZE) | EPT_RWX);
+	poke(f, FX_EPT12 + PAGE_SIZE, 0 | EPT_RWX | EPT_LARGE | MT_WB << EPT_MT_SHIFT);
+	poke(f, FX_VMXON, NESTED_REVISION);
+	for (unsigned i = 0; i < FX_VMCSS; i++)
+		poke(f, FX_VMCS(i), NESTED_REVISION);
+}
+
+static void start_slots(struct fx *f, bool shadow)
+{
+	struct nested_vcpu *n = &f->n;
+	unsigned page = 3;
+
+	n->msr_bitmap01 = own_page(0);
+	n->io_bitmap01[0] = own_page(1);
+	n->io_bitmap01[1] = own_page(2);
+	n->use_shadow = shadow;
+	for (unsigned i = 0; i < NESTED_SLOTS; i++) {
+		struct nested_vmcs *s = &n->slot[i];
+
+		s->gpa = NESTED_NO_VMPTR;
+		s->vmcs02 = REGION(1 + i);
+		s->shadow = shadow ? REGION(33 + i) : HPA(0);
+		hw_region_add(&f->hw, REGION(1 + i), false);
+		hw_region_add(&f->hw, REGION(33 + i), true);
+		s->msr_bitmap.page = own_page(page++);
+		s->io_bitmap[0].page = own_page(page++);
+		s->io_bitmap[1].page = own_page(page++);
+	}
+	assert_true(page <= FX_OWN_PAGES);
+}
+
+static void start_l1(struct fx *f)
+{
+	FX01(f, GUEST_CR0) = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
+	FX01(f, GUEST_CR4) = CR4_PAE | CR4_VMXE;
+	FX01(f, GUEST_EFER) = EFER_LME | EFER_LMA | EFER_SCE;
+	FX01(f, GUEST_PAT) = 0x0007040600070406;
+	FX01(f, GUEST_DR7) = DR7_INIT;
+	FX01(f, GUEST_RFLAGS) = RFLAGS_FIXED;
+	FX01(f, GUEST_CS_AR) = 0xa09b;
+	FX01(f, GUEST_SS_AR) = 0xc093;
+	FX01(f, VMCS_LINK_POINTER) = ~0ull;
+	FX01(f, VPID) = FX_VPID01;
+}
+
+void fx_start(struct fx *f, enum state_base base, bool shadow)
+{
+	struct nested_vcpu *n = &f->n;
+
+	memset(f, 0, sizeof(*f));
+	hw_model_init(&f->hw);
+	f->vm.hw = &f->hw;
+	start_memory(f);
+	n->vm = &f->vm;
+	n->hw = &f->hw.caps;
+	n->gpr = f->gpr;
+	n->ept02s = &f->ept02s;
+	n->eptp01 = ept01_eptp(&f->ept01);
+	n->entry_controls01 = 0x11fb | ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
+	n->vpid01 = FX_VPID01;
+	n->vmcs01 = REGION(0);
+	hw_region_add(&f->hw, n->vmcs01, false);
+	start_slots(f, shadow);
+	nested_caps_init(n);
+	hw_load(&f->hw, n->vmcs01);
+	start_l1(f);
+	nested_slots_reset(n);
+	n->vmxon = true;
+	n->vmxon_region = GPA1(FX_VMXON);
+	fx_vmptrld(f, FX_VMCS(0));
+	fx_load_state(f, base);
+}
+
+void fx_end(struct fx *f)
+{
+	assert_true(nested_invariant(&f->n));
+	host_memory_free(&f->vm.memory);
+}
+
+u64 *fx_vmcs01(struct fx *f, unsigned index)
+{
+	return &hw_region_at(&f->hw, f->n.vmcs01)->v[index];
+}
+
+u64 *fx_vmcs02(struct fx *f, unsigned index)
+{
+	return &hw_region_at(&f->hw, FX_SLOT(f)->vmcs02)->v[index];
+}
+
+static void assert_in_root(const struct fx *f)
+{
+	assert_true(nested_invariant(&f->n));
+	assert_false(f->n.in_l2);
+	assert_int_equal(f->hw.loaded->at.v, f->n.vmcs01.v);
+}
+
+void fx_vmptrld(struct fx *f, u64 gpa1)
+{
+	struct nested_vmcs *s = nested_slot_find(&f->n, GPA1(gpa1));
+
+	if (!s)
+		s = nested_slot_load(&f->n, GPA1(gpa1));
+	s->last_used = ++f->n.clock;
+	if (s != f->n.current) {
+		f->n.current = s;
+		nested_slot_link(&f->n);
+	}
+	assert_in_root(f);
+}
+
+void fx_vmclear(struct fx *f, u64 gpa1)
+{
+	struct nested_vmcs *s = nested_slot_find(&f->n, GPA1(gpa1));
+
+	if (s) {
+		s->launched = false;
+		nested_slot_flush(&f->n, s);
+	} else {
+		nested_region_clear(&f->n, GPA1(gpa1));
+	}
+	assert_in_root(f);
+}
+
+/* The shadow VMCS's copy of a field, if the processor would go there; else NULL. */
+static u64 *shadowed(struct fx *f, unsigned index, bool write)
+{
+	bool rw = field_test(&nested_fields_shadow_rw, index);
+
+	if (!f->n.use_shadow || !field_test(&f->n.exists, index) ||
+	    !(rw || (!write && field_test(&nested_fields_shadow_ro, index))))
+		return NULL;
+	assert_int_equal(FX01(f, VMCS_LINK_POINTER), FX_SLOT(f)->shadow.v);
+	assert_true(FX01(f, PROC2_CONTROLS) & PROC2_SHADOW_VMCS);
+	return &hw_region_at(&f->hw, FX_SLOT(f)->shadow)->v[index];
+}
+
+u64 fx_vmread(struct fx *f, unsigned index)
+{
+	const u64 *at = shadowed(f, index, false);
+	u64 value = at ? *at : nested_field_read(&f->n, FX_SLOT(f), index);
+
+	assert_in_root(f);
+	return value;
+}
+
+void fx_vmwrite(struct fx *f, unsigned index, u64 value)
+{
+	u64 *at = shadowed(f, index, true);
+
+	assert_true(field_test(&f->n.exists, index));
+	if (at)
+		*at = value & nested_field_bits[index];
+	else
+		nested_field_write(&f->n, FX_SLOT(f), index, value);
+	assert_in_root(f);
+}
+
+void fx_load_state(struct fx *f, enum state_base base)
+{
+	struct state t;
+
+	assert_int_not_equal(base, FULL);	/* has more than L1 is offered */
+	state_init(&t, base, &f->vm.memory);
+	t.v[VF_EPT_POINTER] = t.v[VF_EPT_POINTER] ? FX_EPT12 | EPTP_WALK_4 | MT_WB : 0;
+	t.v[VF_HOST_PAT] = t.v[VF_GUEST_PAT] = 0x0007040600070406;
+	t.v[VF_HOST_EFER] = t.v[VF_GUEST_EFER] = t.e.lma ? EFER_LME | EFER_LMA | EFER_NXE : EFER_NXE;
+	if (!(t.v[VF_ENTRY_CONTROLS] & ENTRY_IA32E))
+		t.v[VF_GUEST_EFER] = EFER_NXE;
+	t.v[VF_GUEST_DR7] = DR7_INIT;
+	FX01(f, GUEST_EFER) = t.e.lma ? EFER_LME | EFER_LMA | EFER_SCE : EFER_SCE;
+	for (unsigned i = 0; i < VF_COUNT; i++)
+		if (field_test(&f->n.exists, i))
+			fx_vmwrite(f, i, t.v[i]);
+}
+
+/* The processor's own checks of vmcs02. L0's host state is always good. */
+static bool hw_checks(struct fx *f, bool guest, struct check_failure *failure)
+{
+	struct vm flat = { .memory = { .ram = f->vm.memory.ram, .ram_size = FX_RAM } };
+	const struct check_env e = {
+		.vm = &flat, .caps = &f->hw.caps, .v = fx_vmcs02(f, 0), .lma = true,
+	};
+
+	return guest ? nested_check_guest(&e, failure) : nested_check_controls(&e, failure);
+}
+
+static struct outcome hw_enter(struct fx *f)
+{
+	struct check_failure failure;
+	struct outcome o;
+
+	assert_true(f->n.in_l2);
+	assert_int_equal(f->hw.loaded->at.v, FX_SLOT(f)->vmcs02.v);
+	if (!hw_checks(f, false, &failure)) {
+		o = nested_entry_refused(&f->n, VMERR_ENTRY_CONTROLS);
+		nested_commit_flags(&f->n, o);
+		return o;
+	}
+	if (hw_checks(f, true, &failure))
+		return OUTCOME_ENTER_L2;
+	FX02(f, EXIT_QUALIFICATION) = failure.qualification;
+	o = OUTCOME_ENTRY_FAIL(EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE,
+			       failure.qualification);
+	FX02(f, EXIT_REASON) = o.error_code;
+	assert_int_equal(nested_l2_exit(&f->n, o.error_code), NESTED_REFLECTED);
+	o.value = FX_SLOT(f)->v[VF_EXIT_QUALIFICATION];
+	return o;
+}
+
+struct outcome fx_instruction(struct fx *f, u32 reason)
+{
+	struct outcome o = nested_vmx_instruction(&f->n, reason);
+
+	if (o.kind == OUT_ENTER_L2)
+		o = hw_enter(f);
+	else
+		nested_commit_flags(&f->n, o);
+	assert_true(nested_invariant(&f->n));
+	if (o.kind != OUT_ENTER_L2)
+		assert_in_root(f);
+	return o;
+}
+
+struct outcome fx_launch(struct fx *f)
+{
+	return fx_instruction(f, FX_SLOT(f)->launched ? EXIT_VMRESUME : EXIT_VMLAUNCH);
+}
+
+void fx_enter(struct fx *f)
+{
+	struct outcome o;
+
+	f->n.explain = true;
+	o = fx_launch(f);
+	f->n.explain = false;
+	if (o.kind != OUT_ENTER_L2)
+		fail_msg("the entry fails: kind %d, error or reason %#x, %s", o.kind, o.error_code,
+			 f->hw.log);
+}
+
+enum nested_verdict fx_exit(struct fx *f, u32 reason)
+{
+	enum nested_verdict verdict;
+	u64 *entry;
+
+	assert_true(f->n.in_l2);
+	assert_int_equal(f->hw.loaded->at.v, FX_SLOT(f)->vmcs02.v);
+	entry = &FX02(f, ENTRY_CONTROLS);
+	*entry &= ~(u64)ENTRY_IA32E;
+	if (FX02(f, GUEST_EFER) & EFER_LMA)
+		*entry |= ENTRY_IA32E;
+	FX02(f, ENTRY_INTR_INFO) &= ~(u64)INTR_VALID;
+	FX02(f, EXIT_REASON) = reason;
+	verdict = nested_l2_exit(&f->n, reason);
+	assert_true(nested_invariant(&f->n));
+	if (verdict == NESTED_REFLECTED)
+		assert_in_root(f);
+	else
+		assert_int_equal(f->hw.loaded->at.v, FX_SLOT(f)->vmcs02.v);
+	return verdict;
+}
+
+void fx_exit_to_l1(struct fx *f)
+{
+	FX02(f, IDT_VECTORING_INFO) = 0;
+	assert_int_equal(fx_exit(f, EXIT_CPUID), NESTED_REFLECTED);
+}
+
+struct outcome fx_verdict(struct fx *f, const u64 *v)
+{
+	struct check_failure failure;
+	struct check_env e;
+
+	nested_check_env(&f->n, FX_SLOT(f), &e);
+	e.v = v;
+	if (!nested_check_controls(&e, &failure))
+		return OUTCOME_VALID(VMERR_ENTRY_CONTROLS);
+	if (!nested_check_host(&e, &failure))
+		return OUTCOME_VALID(VMERR_ENTRY_HOST);
+	if (!nested_check_guest(&e, &failure))
+		return OUTCOME_ENTRY_FAIL(EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE,
+					  failure.qualification);
+	return OUTCOME_ENTER_L2;
+}
