@@ -87,7 +87,7 @@ static inline u64 l1_entry(struct l1 *l, int level, u64 table)
 
 	if (chance(l->m, 8))
 		return chance(l->m, 2) ? 0 : unit_random(&l->m->random) & ~0x407ull;
-	if (level == 1 || (level < 4 && chance(l->m, 3)))
+	if (level == 1 || (level == 2 && !chance(l->m, 8)) || (level == 3 && chance(l->m, 3)))
 		entry = l1_leaf(l, level);
 	else
 		entry = table | l1_rights(l, 0x407) | pick(l->m, 2) << 8 | pick(l->m, 2) << 9;
@@ -99,7 +99,8 @@ static inline void l1_fill(struct l1 *l, u64 table, int level, u64 gpa, int coun
 	int i, shift = 12 + 9 * (level - 1);
 
 	for (i = 0; i < count; i++) {
-		u64 index = ((gpa >> shift) + (i ? pick(l->m, 512) : 0)) & 511;
+		u64 far = level == 2 ? 40 : 512;	/* large pages lie together */
+		u64 index = ((gpa >> shift) + (i ? pick(l->m, far) : 0)) & 511;
 		u64 at = table + index * 8, old = l1_read(l, at), entry, below;
 
 		if (old)
@@ -110,7 +111,7 @@ static inline void l1_fill(struct l1 *l, u64 table, int level, u64 gpa, int coun
 			entry = 0;
 		l1_write(l, at, entry);
 		if (below && (entry & 0xffffffffff000) == below && !(level < 4 && (entry & 0x80)))
-			l1_fill(l, below, level - 1, gpa, level == 2 ? 300 : i ? 2 : 4);
+			l1_fill(l, below, level - 1, gpa, level == 2 ? 300 : level == 3 ? 40 : i ? 2 : 4);
 	}
 }
 

@@ -140,7 +140,13 @@ static void one_access(struct l1 *l, u64 eptp, struct ept02 *root, const struct 
 		assert_int_equal(means.what, MEANS_PAGE);
 		hw = hw_walk(&m->vm, root->eptp, l->mbec, a->gpa);
 		assert_true(hw.present);
-		assert_true(permits(hw.rights, a, l->mbec) || !decided);
+		if (!permits(hw.rights, a, l->mbec)) {
+			assert_false(decided);
+			q = hw_qualification(m, a, &hw);
+			verdict = ept02_fault(&m->set, root, GPA2(a->gpa), q, &out);
+			assert_int_equal(verdict, EPT02_REFLECT_VIOLATION);
+			check_reflected(l, a, &means, q, out.qualification);
+		}
 		check_mapping(l, eptp, a->gpa, &hw);
 		assert_int_equal(hw.shift, MIN(map.shift, 3 + 9 * means.level));
 		if (l->ad && (a->bits & 2))

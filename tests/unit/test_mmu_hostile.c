@@ -4,9 +4,9 @@
  * have, and every fault ends.
  */
 #include "ept12_builder.h"
+#include "ept12_simple.h"
 
 #define OFFSET (64 * SZ_1G)	/* HPA - GPA1 of L1's data, so that it can be told backwards */
-#define FINAL 0x180ull
 
 static void offset_memory(struct machine *m)
 {
@@ -126,45 +126,6 @@ static void tables_that_change_under_the_walk(void **state)
 	}
 }
 
-static void set_entry(struct machine *m, u64 at, u64 value)
-{
-	assert_true(op_gpa1_write(&m->vm, GPA1(at), &value, 8));
-}
-
-static u64 entry_at(struct machine *m, u64 at)
-{
-	u64 v = 0;
-
-	op_gpa1_read(&m->vm, GPA1(at), &v, 8);
-	return v;
-}
-
-/* PML4, PDPT, PD, PT in a row from table on, for GPA2 0. */
-static u64 simple_ept(struct machine *m, u64 table, u64 flags)
-{
-	u64 i;
-
-	for (i = 0; i < 3; i++)
-		set_entry(m, table + i * PAGE_SIZE, (table + (i + 1) * PAGE_SIZE) | 7);
-	return table | EPTP_WALK_4 | MT_WB | flags;
-}
-
-static enum ept02_verdict fault(struct machine *m, u64 role, u64 gpa, u64 q, struct ept02_fault *out)
-{
-	struct ept02 *root;
-
-	ept02_root(&m->set, role, &root);
-	return ept02_fault(&m->set, root, GPA2(gpa), q, out);
-}
-
-static struct hw_walk walk(struct machine *m, u64 role, u64 gpa)
-{
-	struct ept02 *root;
-
-	ept02_root(&m->set, role, &root);
-	return hw_walk(&m->vm, root->eptp, false, gpa);
-}
-
 static hpa_t kept;
 
 /* Few pages, far apart, so that the same ones are met again. */
@@ -246,71 +207,6 @@ static void memory_that_goes_away_under_the_fill(void **state)
 	}
 }
 
-static void tables_in_strange_places(void **state)
-{
-	u64 leaf = DATA | MT_WB << 3 | 7, ept;
-	struct ept02_fault out;
-	struct machine m;
-
-	(void)state;
-	machine_init(&m, 3, HOME_PAGES01, 400);
-	offset_memory(&m);
-	ept = simple_ept(&m, TABLES, 0);
-	/* L0's home, as a table and as a page. */
-	set_entry(&m, TABLES + 2 * PAGE_SIZE, HOME | 7);
-	assert_int_equal(fault(&m, ept, 0, 1 | FINAL, &out), EPT02_REFLECT_MISCONFIG);
-	set_entry(&m, TABLES + 2 * PAGE_SIZE, (TABLES + 3 * PAGE_SIZE) | 7);
-	set_entry(&m, TABLES + 3 * PAGE_SIZE, HOME | MT_WB << 3 | 7);
-	assert_int_equal(fault(&m, ept, 0, 1 | FINAL, &out), EPT02_L0);
-	assert_int_equal(out.gpa1.v, HOME);
-	assert_int_equal(fault(&m, ept, 0, 0, &out), EPT02_L0);
-	/* An EPTP that points at nothing, or beyond everything. */
-	assert_int_equal(fault(&m, HOME | 0x1e, 0, 1 | FINAL, &out), EPT02_REFLECT_MISCONFIG);
-	assert_int_equal(fault(&m, 0xffffffffff01e, 0, 1 | FINAL, &out), EPT02_REFLECT_MISCONFIG);
-	/* Beyond the physical width. */
-	set_entry(&m, TABLES + 3 * PAGE_SIZE, leaf | 1ull << 40);
-	assert_int_equal(fault(&m, ept, 0, 1 | FINAL, &out), EPT02_REFLECT_MISCONFIG);
-	/* Beyond the guest-physical width. */
-	assert_int_equal(fault(&m, ept, 1ull << 48, 1 | FINAL, &out), EPT02_REFLECT_VIOLATION);
-	/* A table that is its own table at each level: an ordinary page at last, of type UC. */
-	set_entry(&m, TABLES, TABLES | 7);
-	assert_int_equal(fault(&m, ept, 0, 1 | FINAL, &out), EPT02_FILLED);
-	assert_int_equal(walk(&m, ept, 0).hpa, TABLES);
-	check_set(&m);
-	machine_end(&m);
-}
-
-static void one_fault_brings_a_table(void **state)
-{
-	u64 pt = TABLES + 3 * PAGE_SIZE, i, ept;
-	struct ept02_fault out;
-	struct machine m;
-
-	(void)state;
-	machine_init(&m, 3, HOME_PAGES01, 400);
-	assert_true(ept01_map(&m.ept01, GPA1(0), 8 * SZ_1G, HPA(0), EPT_RWX, MT_WB));
-	assert_true(ept01_unmap(&m.ept01, GPA1(HOME), 64 * SZ_2M));
-	ept = simple_ept(&m, TABLES, 0);
-	for (i = 0; i < 512; i++)
-		set_entry(&m, pt + i * 8, (DATA + (511 - i) * PAGE_SIZE) | MT_WT << 3 | 7);
-	set_entry(&m, pt + 9 * 8, 0);
-	set_entry(&m, pt + 10 * 8, DATA | 2);
-	set_entry(&m, pt + 11 * 8, DATA | MT_WB << 3 | 5);
-	m.vm.memory.reads = 0;
-	assert_int_equal(fault(&m, ept, 300 * PAGE_SIZE, 1 | FINAL, &out), EPT02_FILLED);
-	assert_true(m.vm.memory.reads <= 4 + 2 * 8);
-	for (i = 0; i < 512; i++) {
-		struct hw_walk hw = walk(&m, ept, i * PAGE_SIZE);
-
-		assert_int_equal(hw.present, i != 9 && i != 10);
-		if (i > 11)
-			assert_int_equal(hw.hpa, DATA + (511 - i) * PAGE_SIZE);
-		if (i == 11)
-			assert_int_equal(hw.rights, 5);
-	}
-	machine_end(&m);
-}
-
 /* As many roots as there is no room for, each used at random. */
 static void short_of_memory(void **state)
 {
@@ -349,119 +245,12 @@ static void short_of_memory(void **state)
 	}
 }
 
-static void least_recently_used_goes_first(void **state)
-{
-	u64 role = TABLES | 0x1e, i, stamps[EPT02_ROOTS + 2];
-	struct ept02 *root[EPT02_ROOTS + 2], *r;
-	struct machine m;
-
-	(void)state;
-	machine_init(&m, 3, HOME_PAGES01, 400);
-	for (i = 0; i < EPT02_ROOTS; i++) {
-		ept02_root(&m.set, role + i * PAGE_SIZE, &root[i]);
-		stamps[i] = root[i]->stamp;
-	}
-	ept02_root(&m.set, role, &r);
-	assert_ptr_equal(r, root[0]);
-	assert_int_equal(r->stamp, stamps[0]);
-	/* One more takes the place of the second. */
-	ept02_root(&m.set, role + i * PAGE_SIZE, &root[i]);
-	assert_ptr_equal(root[i], root[1]);
-	assert_int_equal(root[1]->role, role + i * PAGE_SIZE);
-	for (i = 0; i < EPT02_ROOTS; i++)
-		assert_true(i == 1 || root[i]->role == role + i * PAGE_SIZE);
-	for (i = 0; i < EPT02_ROOTS; i++)
-		assert_true(root[1]->stamp != stamps[i]);
-	/* The same address with another role is another root. */
-	ept02_root(&m.set, role | EPTP_AD, &r);
-	assert_int_equal(r->role, role | EPTP_AD);
-	assert_int_equal(r->eptp & 0xfff, 0x5e);
-	machine_end(&m);
-}
-
-static void accessed_and_dirty(void **state)
-{
-	u64 pt = TABLES + 3 * PAGE_SIZE, leaf = DATA | MT_WB << 3 | 7, ept;
-	struct ept02_fault out;
-	struct machine m;
-	int i;
-
-	(void)state;
-	machine_init(&m, 3, HOME_PAGES01, 400);
-	assert_true(ept01_map(&m.ept01, GPA1(0), HOME, HPA(0), EPT_RWX, MT_WB));
-	assert_true(ept01_map(&m.ept01, GPA1(DATA), SZ_1G, HPA(DATA), EPT_RWX, MT_WB));
-	ept = simple_ept(&m, TABLES, EPTP_AD);
-	for (i = 0; i < 4; i++)
-		set_entry(&m, pt + (u64)i * 8, leaf + (u64)i * PAGE_SIZE);
-	/* A read sets accessed everywhere, and the page stays read-only until a write. */
-	assert_int_equal(fault(&m, ept, 0, 1 | FINAL, &out), EPT02_FILLED);
-	assert_false(out.dirtied);
-	for (i = 0; i < 4; i++)
-		assert_int_equal(entry_at(&m, TABLES + (u64)i * PAGE_SIZE) & 0x300, 0x100);
-	assert_int_equal(walk(&m, ept, 0).rights, 5);
-	assert_false(walk(&m, ept, PAGE_SIZE).present);		/* not accessed: not there */
-	assert_int_equal(entry_at(&m, pt + 8) & 0x300, 0);
-	assert_int_equal(fault(&m, ept, 0, 2 | FINAL, &out), EPT02_FILLED);
-	assert_true(out.dirtied);
-	assert_int_equal(entry_at(&m, pt) & 0x300, 0x300);
-	assert_int_equal(entry_at(&m, pt - PAGE_SIZE) & 0x300, 0x100);
-	assert_int_equal(walk(&m, ept, 0).rights, 7);
-	/* The guest's page walk counts as a write... */
-	assert_int_equal(fault(&m, ept, PAGE_SIZE, 1 | EPTQ_GLA_VALID, &out), EPT02_FILLED);
-	assert_true(out.dirtied);
-	/* ... also where it may not write. A refused access sets nothing. */
-	set_entry(&m, pt + 16, (leaf + 2 * PAGE_SIZE) & ~2ull);
-	assert_int_equal(fault(&m, ept, 2 * PAGE_SIZE, 1 | EPTQ_GLA_VALID, &out),
-			 EPT02_REFLECT_VIOLATION);
-	assert_int_equal(out.qualification, 1 | 5 << 3 | EPTQ_GLA_VALID);
-	assert_int_equal(entry_at(&m, pt + 16) & 0x300, 0);
-	/* Without accessed and dirty flags none of this. */
-	assert_int_equal(fault(&m, ept & ~EPTP_AD, 2 * PAGE_SIZE, 1 | EPTQ_GLA_VALID, &out),
-			 EPT02_FILLED);
-	assert_int_equal(entry_at(&m, pt + 16) & 0x300, 0);
-	machine_end(&m);
-}
-
-/* The second time the leaf is touched, to set its flags, it is another one. */
-static void swap_leaf(struct vm *vm, gpa1_t a, size_t len)
-{
-	u64 *left = vm->memory.hook_data, leaf = (DATA + PAGE_SIZE) | MT_WB << 3 | 7;
-
-	if (a.v == TABLES + 3 * PAGE_SIZE && len == 8 && !--*left)
-		memcpy(vm->memory.ram + a.v, &leaf, 8);
-}
-
-static void flags_go_to_the_entry_that_was_judged(void **state)
-{
-	u64 pt = TABLES + 3 * PAGE_SIZE, left = 2, ept;
-	struct ept02_fault out;
-	struct machine m;
-
-	(void)state;
-	machine_init(&m, 3, HOME_PAGES01, 400);
-	assert_true(ept01_map(&m.ept01, GPA1(0), HOME, HPA(0), EPT_RWX, MT_WB));
-	assert_true(ept01_map(&m.ept01, GPA1(DATA), SZ_1G, HPA(DATA), EPT_RWX, MT_WB));
-	ept = simple_ept(&m, TABLES, EPTP_AD);
-	set_entry(&m, pt, DATA | MT_WB << 3 | 7);
-	m.vm.memory.hook_data = &left;
-	m.vm.memory.before_read = swap_leaf;
-	assert_int_equal(fault(&m, ept, 0, 2 | FINAL, &out), EPT02_FILLED);
-	assert_int_equal(walk(&m, ept, 0).hpa, DATA + PAGE_SIZE);
-	assert_int_equal(entry_at(&m, pt) & 0x300, 0x300);
-	machine_end(&m);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tables_that_change_under_the_walk),
 		cmocka_unit_test(memory_that_goes_away_under_the_fill),
-		cmocka_unit_test(tables_in_strange_places),
-		cmocka_unit_test(one_fault_brings_a_table),
 		cmocka_unit_test(short_of_memory),
-		cmocka_unit_test(least_recently_used_goes_first),
-		cmocka_unit_test(accessed_and_dirty),
-		cmocka_unit_test(flags_go_to_the_entry_that_was_judged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
