@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "boot/ap.h"
 #include "cpu/home.h"
 #include "cpu/memory.h"
 #include "cpu/cpu.h"
@@ -14,10 +13,10 @@
 #include "vm/init.h"
 #include "vm/io.h"
 #include "vm/loader.h"
-#include "vm/madt.h"
 #include "vm/memory.h"
 #include "vm/msr.h"
 #include "vm/mtrr.h"
+#include "vm/park.h"
 #include "vm/regs.h"
 #include "vm/vcpu.h"
 #include "vmx/caps.h"
@@ -60,14 +59,6 @@ static void enter_vmx(struct vm *vm)
 	error = vmx_enable(&vm->hw, ptr_to_hpa(cpu_alloc_pages(1)));
 	if (error)
 		debug_stop("%s", error);
-}
-
-/* L1 gets this CPU alone, and must not wait for the others. */
-static void hide_cpus(const struct vm *vm)
-{
-	if (vm->acpi.madt &&
-	    !madt_keep_cpu(hpa_to_ptr(HPA(vm->acpi.madt_address)), cpu_this()->apic_id))
-		con_printf("ACPI: the MADT is in memory that cannot be written: L1 is told of CPUs that will not start\n");
 }
 
 static struct ept_caps ept_caps_of(const struct vmx_caps *c)
@@ -173,8 +164,7 @@ void vm_start(const struct boot_info *bi)
 
 	find_acpi(vm, bi);
 	enter_vmx(vm);
-	boot_park_cpus(bi, &vm->acpi, &vm->hw);
-	hide_cpus(vm);
+	vm_park_cpus(bi, &vm->acpi, &vm->hw);
 	init_pages(vm);
 	v = vcpu_create(vm, &bi->options);
 	init_memory(vm, bi);

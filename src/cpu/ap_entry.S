@@ -1,7 +1,7 @@
 /*
- * The way of another CPU from its startup IPI to boot_ap_main(). The first
+ * The way of another CPU from its startup IPI to cpu_ap_main(). The first
  * part is copied to a page below 1 MiB (it is no code of the image); what
- * depends on that page's address is in boot_ap_args and filled in there.
+ * depends on that page's address is in cpu_ap_args and filled in there.
  * SDM 3A "Multiple-Processor (MP) Initialization", "Initializing IA-32e Mode".
  */
 #define CR0_ON 0x80010033		/* PG, WP, NE, ET, MP, PE; caches on */
@@ -14,12 +14,12 @@
 #define CODE64 0x10
 #define DATA 0x18
 
-#define AT(label) (label - boot_ap_code)
+#define AT(label) (label - cpu_ap_code)
 
 	.section .rodata
 	.balign 16
-	.globl boot_ap_code, boot_ap_code_end, boot_ap_args
-boot_ap_code:
+	.globl cpu_ap_code, cpu_ap_code_end, cpu_ap_args
+cpu_ap_code:
 	.code16
 	cli
 	cld
@@ -52,7 +52,7 @@ protected:
 
 	.code64
 long:
-	mov $boot_ap_entry64, %rax
+	mov $cpu_ap_entry64, %rax
 	jmp *%rax
 
 	.balign 8
@@ -63,7 +63,7 @@ gdt:
 	.quad 0x00cf93000000ffff	/* data */
 gdt_end:
 
-boot_ap_args:				/* struct ap_args: the page is added to each address */
+cpu_ap_args:				/* struct ap_args: the page is added to each address */
 to_protected:
 	.long AT(protected)
 	.short CODE32
@@ -75,16 +75,16 @@ gdt_register:
 	.long AT(gdt)
 tables:
 	.long 0
-boot_ap_code_end:
+cpu_ap_code_end:
 
 /* In L0's image; the tables still have the page, which L0's own have not. */
 	.text
-boot_ap_entry64:
-	mov boot_ap_cr3(%rip), %rax
+cpu_ap_entry64:
+	mov cpu_ap_cr3(%rip), %rax
 	mov %rax, %cr3
-	mov boot_ap_stack(%rip), %rsp
+	mov cpu_ap_stack(%rip), %rsp
 	xor %ebp, %ebp
-	call boot_ap_main
+	call cpu_ap_main
 	ud2
 
 	.section .note.GNU-stack, "", @progbits
