@@ -112,10 +112,6 @@ static void random_level(struct machine *m, struct scene *s, int level, u64 next
 	} else if (!s->pae && !(s->p.cr4 & CR4_PSE) && flip(m)) {
 		l->entry |= 0x80;	/* means nothing */
 	}
-	if (kind == NO_FAULT && l->nx && !(s->p.efer & EFER_NXE))
-		kind = RESERVED;
-	if (kind == NO_FAULT && large && level == 3 && !s->p.pg_1g)
-		kind = RESERVED;
 	if (kind == NOT_PRESENT)
 		l->entry &= ~1ull;
 	if (kind == RESERVED) {
@@ -125,6 +121,10 @@ static void random_level(struct machine *m, struct scene *s, int level, u64 next
 		if (!bit)
 			kind = NO_FAULT;
 	}
+	if (kind == NO_FAULT && l->nx && !(s->p.efer & EFER_NXE))
+		kind = RESERVED;
+	if (kind == NO_FAULT && large && level == 3 && !s->p.pg_1g)
+		kind = RESERVED;
 	if (s->kind == NO_FAULT)
 		s->kind = kind;
 }
