@@ -123,6 +123,8 @@ static void good(void **state)
 		assert_int_equal(info.cpus, 2);
 		assert_int_equal(info.apic_id[0], 3);
 		assert_int_equal(info.apic_id[1], 256);
+		assert_false(info.more_cpus);
+		assert_int_equal(info.madt_address, MADT);
 	}
 }
 
@@ -178,6 +180,22 @@ static void damaged(void **state)
 	memory[DSDT + 100]++;
 	assert_null(parse(0));
 	assert_false(info.s5_known);
+}
+
+/* Each is listed, or it is said that some are not. */
+static void many_cpus(void **state)
+{
+	(void)state;
+	for (u32 n = ACPI_CPUS_MAX; n <= ACPI_CPUS_MAX + 1; n++) {
+		put_tables();
+		for (u32 i = 0; i < n; i++)
+			memcpy(memory + MADT + sizeof(struct acpi_madt) + i * 8,
+			       &(struct acpi_madt_lapic){ { ACPI_MADT_LAPIC, 8 }, 0, (u8)i, 1 }, 8);
+		seal(MADT, "APIC", (u32)sizeof(struct acpi_madt) + n * 8);
+		assert_null(parse(0));
+		assert_int_equal(info.cpus, ACPI_CPUS_MAX);
+		assert_int_equal(info.more_cpus, n > ACPI_CPUS_MAX);
+	}
 }
 
 static void finding(void **state)
@@ -238,7 +256,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good), cmocka_unit_test(extended_addresses_win),
 		cmocka_unit_test(short_fadt), cmocka_unit_test(damaged),
-		cmocka_unit_test(finding), cmocka_unit_test(hostile),
+		cmocka_unit_test(many_cpus), cmocka_unit_test(finding),
+		cmocka_unit_test(hostile),
 	};
 
 	return cmocka_run_group_tests(tests, start, end);
