@@ -88,6 +88,8 @@ static void save_hot(struct nested_vcpu *n, struct nested_vmcs *s)
 		if (hot[i].index != VF_GUEST_INTR_STATUS || field_test(&n->exists, hot[i].index))
 			set_field(s, hot[i].index, op_hw_read(n, hot[i].encoding));
 	entry |= op_hw_read(n, VMCS_ENTRY_CONTROLS) & ENTRY_IA32E;
+	if (unlikely(entry != s->v[VF_ENTRY_CONTROLS]))
+		s->unchecked |= BIT32(GROUP_HOST);	/* L1's mode and L2's must go together */
 	set_field(s, VF_ENTRY_CONTROLS, entry);
 	set_field(s, VF_ENTRY_INTR_INFO, s->v[VF_ENTRY_INTR_INFO] & ~(u64)INTR_VALID);
 	if (s->v[VF_EXIT_CONTROLS] & EXIT_SAVE_PREEMPTION)
@@ -259,7 +261,7 @@ static bool owns_msr(struct nested_vcpu *n, bool write)
 }
 
 /* The owner column; owner names as in exits.def. */
-enum owner { OWNER_L1, OWNER_exception, OWNER_io, OWNER_msr, OWNER_ept };
+enum owner { OWNER_nobody, OWNER_L1, OWNER_exception, OWNER_io, OWNER_msr, OWNER_ept };
 static const u8 exit_owner[EXIT_REASON_COUNT] = {
 #define X(reason, name, owner, handler, info) [reason] = OWNER_##owner,
 #include "exits.def"
@@ -273,7 +275,7 @@ static bool l1_owns(struct nested_vcpu *n, u32 basic)
 	case OWNER_exception: return owns_exception(n);
 	case OWNER_io: return owns_io(n);
 	case OWNER_msr: return owns_msr(n, basic == EXIT_MSR_WRITE);
-	case OWNER_ept: return false;
+	case OWNER_ept: case OWNER_nobody: return false;
 	}
 	return true;
 }
@@ -309,7 +311,7 @@ enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason)
 		return entry_failed(n, reason);
 	s->launched = true;
 	s->launched02 = true;
-	if (unlikely(basic >= EXIT_REASON_COUNT)) {
+	if (unlikely(basic >= EXIT_REASON_COUNT || exit_owner[basic] == OWNER_nobody)) {
 		op_vm_kill(n, "an exit reason of L2 that L0 does not know");
 		return NESTED_RESUME;
 	}

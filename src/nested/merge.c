@@ -60,13 +60,16 @@ static u64 entry_efer(const struct nested_vmcs *s, u64 efer01)
 	return (efer01 & ~lma) | (entry & ENTRY_IA32E ? lma : 0);
 }
 
-/* A field of the guest state that an entry loads from vmcs12, or leaves as L1 has it. */
+/*
+ * A field of the guest state that an entry loads from vmcs12, or leaves as L1 has
+ * it. What waits in vmcs02 is lost unless the entry loads it and the exit saves it.
+ */
 static void merge_state_field(struct nested_vcpu *n, struct nested_vmcs *s, unsigned i,
-			      bool load, u64 otherwise)
+			      bool load, bool save, u64 otherwise)
 {
 	if (field_test(&s->stale, i)) {
-		if (load)
-			return;		/* vmcs02 has it already */
+		if (load && save)
+			return;
 		nested_sync_field(n, s, i);
 	}
 	op_hw_write(n, nested_field_encoding[i], load ? s->v[i] : otherwise);
@@ -75,13 +78,15 @@ static void merge_state_field(struct nested_vcpu *n, struct nested_vmcs *s, unsi
 static void merge_state(struct nested_vcpu *n, struct nested_vmcs *s,
 			const struct nested_state01 *l1)
 {
-	u64 entry = s->v[VF_ENTRY_CONTROLS];
-	bool debug = entry & ENTRY_LOAD_DEBUG;
+	u64 entry = s->v[VF_ENTRY_CONTROLS], exit = s->v[VF_EXIT_CONTROLS];
+	bool load = entry & ENTRY_LOAD_DEBUG, save = exit & EXIT_SAVE_DEBUG;
 
-	merge_state_field(n, s, VF_GUEST_EFER, entry & ENTRY_LOAD_EFER, entry_efer(s, l1->efer));
-	merge_state_field(n, s, VF_GUEST_PAT, entry & ENTRY_LOAD_PAT, l1->pat);
-	merge_state_field(n, s, VF_GUEST_DEBUGCTL, debug, l1->debugctl);
-	merge_state_field(n, s, VF_GUEST_DR7, debug, l1->dr7);
+	merge_state_field(n, s, VF_GUEST_DEBUGCTL, load, save, l1->debugctl);
+	merge_state_field(n, s, VF_GUEST_DR7, load, save, l1->dr7);
+	merge_state_field(n, s, VF_GUEST_PAT, entry & ENTRY_LOAD_PAT, exit & EXIT_SAVE_PAT,
+			  l1->pat);
+	merge_state_field(n, s, VF_GUEST_EFER, entry & ENTRY_LOAD_EFER, exit & EXIT_SAVE_EFER,
+			  entry_efer(s, l1->efer));
 }
 
 static void merge_tsc(struct nested_vcpu *n, const struct nested_vmcs *s)
