@@ -7,9 +7,9 @@
 
 #include <string.h>
 
+#include "cpu/cpu.h"
 #include "cpu/home.h"
 #include "cpu/memory.h"
-#include "cpu/cpu.h"
 #include "debug/console.h"
 #include "vm/mtrr.h"
 #include "vmx/insn.h"

@@ -5,6 +5,7 @@
 #include "vm/msr.h"
 
 #include "cpu/cpu.h"
+#include "cpu/home.h"
 #include "vm/memory.h"
 
 typedef bool (*msr_read_fn)(struct vcpu *v, u32 msr, u64 *value);
@@ -50,6 +51,25 @@ static bool vm_msr_read_feature_control(struct vcpu *v, u32 msr, u64 *value)
 static bool vm_msr_read_vmx_capability(struct vcpu *v, u32 msr, u64 *value)
 {
 	return nested_caps_read(&v->nested, msr, value);
+}
+
+#define APIC_BASE_ADDRESS (~(u64)0xfff)
+#define MISC_ENABLE_XD_DISABLE BIT(34)
+
+static bool vm_msr_write_apic_base(struct vcpu *v, u32 msr, u64 value)
+{
+	u64 page = value & APIC_BASE_ADDRESS;
+
+	(void)v;
+	if (page - cpu_home.base.v < cpu_home.size)
+		return false;
+	return cpu_wrmsr_safe(msr, value);
+}
+
+static bool vm_msr_write_misc_enable(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)v;
+	return cpu_wrmsr_safe(msr, value & ~MISC_ENABLE_XD_DISABLE);
 }
 
 static bool vm_msr_write_mtrr(struct vcpu *v, u32 msr, u64 value)
