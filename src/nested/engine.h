@@ -41,9 +41,13 @@ bool nested_l1_wants_io(struct nested_vcpu *n, u16 port, u32 size);
 u32 nested_msr_load(struct nested_vcpu *n, gpa1_t list, u64 count);
 bool nested_msr_store(struct nested_vcpu *n, gpa1_t list, u64 count);
 
-/* host.c: vmcs01 (loaded here) gets L1's host state; false: VMX abort. */
-bool nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,
+/* host.c: vmcs01 (current) gets L1's host state, or the VM its end by a VMX abort. */
+void nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,
 			    const struct nested_exit_info *info, u64 l2_efer, u64 l2_pat);
+
+/* The VMX-abort indicator (SDM 3C "VMX Aborts"): why L1's CPU shuts down. */
+enum nested_abort { ABORT_SAVE_MSR = 1, ABORT_HOST_PDPTE = 2, ABORT_LOAD_MSR = 4 };
+void nested_abort(struct nested_vcpu *n, enum nested_abort why);
 
 /* event.c: whether an exception of L2 is an exit to L1. */
 bool nested_l1_wants_exception(const struct nested_vcpu *n, u32 vector, u32 error_code);
@@ -51,10 +55,21 @@ bool nested_l1_wants_exception(const struct nested_vcpu *n, u32 vector, u32 erro
 /* exit.c: L1 gets this exit from L2 (vmcs02 is current). */
 enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_info *info);
 
-/* exit.c: the entry fails as an exit with this basic reason; vmcs02 is current if
+/* fail.c: the entry fails as an exit with this basic reason; vmcs02 is current if
  * in_l2, else vmcs01. L1 is at its HOST_RIP afterwards. */
 struct outcome nested_fail_entry(struct nested_vcpu *n, struct nested_vmcs *s,
 				 u32 reason, u64 qualification);
+/* The hardware says so, with vmcs02 current. */
+enum nested_verdict nested_entry_failed(struct nested_vcpu *n, u32 reason);
+
+/* What L0 writes to vmcs12 itself: vmcs02 has it already, or has no need of it. */
+static always_inline void nested_set_field(struct nested_vmcs *s, unsigned i, u64 value)
+{
+	if (s->v[i] == value)
+		return;
+	s->v[i] = value;
+	field_set(&s->shadow_dirty, i);
+}
 
 /* Controls of vmcs12 as they count: secondary ones only when activated. */
 static inline u32 nested_proc2(const struct nested_vmcs *s)

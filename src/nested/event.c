@@ -31,8 +31,11 @@ bool nested_l1_wants_exception(const struct nested_vcpu *n, u32 vector, u32 erro
 
 enum nested_verdict nested_l2_fault(struct nested_vcpu *n, struct outcome fault)
 {
-	u32 info = INTR_VALID | INTR_TYPE_HW_EXCEPTION | fault.vector |
-		   (fault.has_error_code ? INTR_ERROR_CODE : 0);
+	u32 info = INTR_VALID | INTR_TYPE_HW_EXCEPTION | fault.vector;
+
+	/* Real mode delivers no error codes. */
+	if (fault.has_error_code && (op_hw_read(n, VMCS_GUEST_CR0) & CR0_PE))
+		info |= INTR_ERROR_CODE;
 
 	if (!nested_l1_wants_exception(n, fault.vector, fault.error_code)) {
 		inject(n, info, fault.error_code);
@@ -41,7 +44,8 @@ enum nested_verdict nested_l2_fault(struct nested_vcpu *n, struct outcome fault)
 	return synthetic_exit(n, (struct nested_exit_info){
 		.reason = EXIT_EXCEPTION_NMI,
 		.intr_info = info,
-		.intr_error = fault.error_code,
+		.intr_error = info & INTR_ERROR_CODE ? fault.error_code : 0,
+		.qualification = fault.vector == X86_PF ? fault.value : 0,
 	});
 }
 

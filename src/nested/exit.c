@@ -6,7 +6,6 @@
 
 #include "engine_ops.h"
 #include "nested/slots.h"
-#include "nested/vpid.h"
 
 /* Which exit-information fields a reason defines, from exits.def. */
 enum { Q = 1, L = 2, I = 4, V = 8, A = 16, P = 32 };
@@ -48,26 +47,18 @@ static void read_exit_info(struct nested_vcpu *n, u32 reason, struct nested_exit
 		info->vectoring_error = (u32)op_hw_read(n, VMCS_IDT_VECTORING_ERROR_CODE);
 }
 
-static always_inline void set_field(struct nested_vmcs *s, unsigned i, u64 value)
-{
-	if (s->v[i] == value)
-		return;
-	s->v[i] = value;
-	field_set(&s->shadow_dirty, i);
-}
-
 static void write_exit_info(struct nested_vmcs *s, const struct nested_exit_info *info)
 {
-	set_field(s, VF_EXIT_REASON, info->reason);
-	set_field(s, VF_EXIT_QUALIFICATION, info->qualification);
-	set_field(s, VF_EXIT_INTR_INFO, info->intr_info);
-	set_field(s, VF_EXIT_INTR_ERROR_CODE, info->intr_error);
-	set_field(s, VF_IDT_VECTORING_INFO, info->vectoring_info);
-	set_field(s, VF_IDT_VECTORING_ERROR_CODE, info->vectoring_error);
-	set_field(s, VF_EXIT_INSTR_LENGTH, info->instr_length);
-	set_field(s, VF_EXIT_INSTR_INFO, info->instr_info);
-	set_field(s, VF_GUEST_LINEAR_ADDRESS, info->gla);
-	set_field(s, VF_GUEST_PHYSICAL_ADDRESS, info->gpa);
+	nested_set_field(s, VF_EXIT_REASON, info->reason);
+	nested_set_field(s, VF_EXIT_QUALIFICATION, info->qualification);
+	nested_set_field(s, VF_EXIT_INTR_INFO, info->intr_info);
+	nested_set_field(s, VF_EXIT_INTR_ERROR_CODE, info->intr_error);
+	nested_set_field(s, VF_IDT_VECTORING_INFO, info->vectoring_info);
+	nested_set_field(s, VF_IDT_VECTORING_ERROR_CODE, info->vectoring_error);
+	nested_set_field(s, VF_EXIT_INSTR_LENGTH, info->instr_length);
+	nested_set_field(s, VF_EXIT_INSTR_INFO, info->instr_info);
+	nested_set_field(s, VF_GUEST_LINEAR_ADDRESS, info->gla);
+	nested_set_field(s, VF_GUEST_PHYSICAL_ADDRESS, info->gpa);
 }
 
 /* Fields that L1 reads after nearly every exit. */
@@ -86,14 +77,14 @@ static void save_hot(struct nested_vcpu *n, struct nested_vmcs *s)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(hot); i++)
 		if (hot[i].index != VF_GUEST_INTR_STATUS || field_test(&n->exists, hot[i].index))
-			set_field(s, hot[i].index, op_hw_read(n, hot[i].encoding));
+			nested_set_field(s, hot[i].index, op_hw_read(n, hot[i].encoding));
 	entry |= op_hw_read(n, VMCS_ENTRY_CONTROLS) & ENTRY_IA32E;
 	if (unlikely(entry != s->v[VF_ENTRY_CONTROLS]))
 		s->unchecked |= BIT32(GROUP_HOST);	/* L1's mode and L2's must go together */
-	set_field(s, VF_ENTRY_CONTROLS, entry);
-	set_field(s, VF_ENTRY_INTR_INFO, s->v[VF_ENTRY_INTR_INFO] & ~(u64)INTR_VALID);
+	nested_set_field(s, VF_ENTRY_CONTROLS, entry);
+	nested_set_field(s, VF_ENTRY_INTR_INFO, s->v[VF_ENTRY_INTR_INFO] & ~(u64)INTR_VALID);
 	if (s->v[VF_EXIT_CONTROLS] & EXIT_SAVE_PREEMPTION)
-		set_field(s, VF_PREEMPTION_TIMER, op_hw_read(n, VMCS_PREEMPTION_TIMER));
+		nested_set_field(s, VF_PREEMPTION_TIMER, op_hw_read(n, VMCS_PREEMPTION_TIMER));
 }
 
 static void unsaved(struct nested_vmcs *s, unsigned i)
@@ -122,18 +113,6 @@ static void mark_cold(struct nested_vcpu *n, struct nested_vmcs *s)
 			field_clear(&s->stale, VF_GUEST_PDPTE0 + i);
 }
 
-/* SDM 3C "VMX Aborts": the CPU shuts down. */
-static enum nested_verdict vmx_abort(struct nested_vcpu *n, u32 indicator)
-{
-	u32 why = indicator;
-
-	op_gpa1_write(n->vm, GPA1(n->current->gpa.v + 4), &why, sizeof(why));
-	op_vm_kill(n, "VMX abort: L1's host state or MSR list cannot be loaded");
-	return NESTED_REFLECTED;
-}
-
-enum { ABORT_SAVE_MSR = 1, ABORT_HOST_PDPTE = 2, ABORT_LOAD_MSR = 4 };
-
 enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_info *info)
 {
 	struct nested_vmcs *s = n->current;
@@ -148,58 +127,54 @@ enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_inf
 	n->in_l2 = false;
 	op_hw_load(n, n->vmcs01);
 	nested_shadow_push(n, s);
-	if (unlikely(!stored))
-		return vmx_abort(n, ABORT_SAVE_MSR);
-	if (unlikely(!nested_load_host_state(n, s, info, efer, pat)))
-		return vmx_abort(n, ABORT_LOAD_MSR);
+	if (likely(stored))
+		nested_load_host_state(n, s, info, efer, pat);
+	else
+		nested_abort(n, ABORT_SAVE_MSR);
 	return NESTED_REFLECTED;
 }
 
-struct outcome nested_fail_entry(struct nested_vcpu *n, struct nested_vmcs *s, u32 reason, u64 qual)
+/*
+ * The event whose delivery the exit interrupted goes on when L2 does; an NMI must
+ * not be blocked by its own first delivery (SDM 3C "Resuming Guest Software after
+ * Handling an Exception").
+ */
+static void redeliver(struct nested_vcpu *n, u64 info)
 {
-	struct nested_exit_info info = { .reason = reason | EXIT_REASON_ENTRY_FAILURE };
-	u64 efer, pat;
+	u64 state;
 
-	/* Bad guest state was not loaded: L1 keeps its own MSRs. MSR loading comes after. */
-	if (reason == EXIT_INVALID_GUEST_STATE)
-		op_hw_load(n, n->vmcs01);
-	efer = op_hw_read(n, VMCS_GUEST_EFER);
-	pat = op_hw_read(n, VMCS_GUEST_PAT);
-	if (reason != EXIT_INVALID_GUEST_STATE)
-		op_hw_load(n, n->vmcs01);
-	n->in_l2 = false;
-	set_field(s, VF_EXIT_REASON, info.reason);
-	set_field(s, VF_EXIT_QUALIFICATION, qual);
-	nested_shadow_push(n, s);
-	if (!nested_load_host_state(n, s, &info, efer, pat))
-		vmx_abort(n, ABORT_LOAD_MSR);
-	return OUTCOME_ENTRY_FAIL(info.reason, qual);
-}
-
-/* The event whose delivery the exit interrupted goes on when L2 does. */
-static void redeliver(struct nested_vcpu *n)
-{
-	u64 info = op_hw_read(n, VMCS_IDT_VECTORING_INFO);
-
-	if (likely(!(info & INTR_VALID)))
-		return;
 	op_hw_write(n, VMCS_ENTRY_INTR_INFO, info & ~(u64)INTR_NMI_UNBLOCKING);
 	if (info & INTR_ERROR_CODE)
 		op_hw_write(n, VMCS_ENTRY_ERROR_CODE,
 			    op_hw_read(n, VMCS_IDT_VECTORING_ERROR_CODE));
 	op_hw_write(n, VMCS_ENTRY_INSTR_LENGTH, op_hw_read(n, VMCS_EXIT_INSTR_LENGTH));
+	if ((info & INTR_TYPE) != INTR_TYPE_NMI)
+		return;
+	state = op_hw_read(n, VMCS_GUEST_INTERRUPTIBILITY);
+	op_hw_write(n, VMCS_GUEST_INTERRUPTIBILITY, state & ~(u64)BLOCKED_BY_NMI);
 }
 
 /* An absorbed fault of IRET must not leave NMIs unblocked (SDM 3C
  * "Information About NMI Unblocking Due to IRET"). */
-static void reblock_nmi(struct nested_vcpu *n, u64 qualification)
+static void reblock_nmi(struct nested_vcpu *n)
 {
-	u64 state;
+	u64 state = op_hw_read(n, VMCS_GUEST_INTERRUPTIBILITY);
 
-	if (!(qualification & EPTQ_NMI_UNBLOCKED))
-		return;
-	state = op_hw_read(n, VMCS_GUEST_INTERRUPTIBILITY);
 	op_hw_write(n, VMCS_GUEST_INTERRUPTIBILITY, state | BLOCKED_BY_NMI);
+}
+
+/* L0 handled a fault of L2 by itself: L2 goes on as if there had been none. */
+static enum nested_verdict absorb(struct nested_vcpu *n, u64 qualification)
+{
+	u64 vectoring = op_hw_read(n, VMCS_IDT_VECTORING_INFO);
+
+	/* Filling or unprotecting may have recycled tables. */
+	nested_merge_ept(n, n->current);
+	if (unlikely(vectoring & INTR_VALID))
+		redeliver(n, vectoring);
+	else if (unlikely(qualification & EPTQ_NMI_UNBLOCKED))
+		reblock_nmi(n);
+	return NESTED_RESUME;
 }
 
 static enum nested_verdict ept_exit(struct nested_vcpu *n, u32 reason)
@@ -229,11 +204,7 @@ static enum nested_verdict ept_exit(struct nested_vcpu *n, u32 reason)
 	case EPT02_FILLED:
 		break;
 	}
-	/* Filling or unprotecting may have recycled tables. */
-	nested_merge_ept(n, s);
-	redeliver(n);
-	reblock_nmi(n, qual);
-	return NESTED_RESUME;
+	return absorb(n, qual);
 }
 
 static bool owns_exception(struct nested_vcpu *n)
@@ -280,27 +251,6 @@ static bool l1_owns(struct nested_vcpu *n, u32 basic)
 	return true;
 }
 
-/* The hardware found vmcs02's guest state bad, as it would have found vmcs12's. */
-static enum nested_verdict entry_failed(struct nested_vcpu *n, u32 reason)
-{
-	struct nested_vmcs *s = n->current;
-	u64 qual = op_hw_read(n, VMCS_EXIT_QUALIFICATION);
-	struct check_failure f;
-	struct check_env e;
-
-	op_hw_load(n, n->vmcs01);
-	nested_sync_cold(n, s);
-	nested_check_env(n, s, &e);
-	if (!nested_check_guest(&e, &f)) {
-		qual = f.qualification;
-		if (n->explain)
-			nested_explain_failure(n, "VM entry", &e, &f);
-	}
-	op_hw_load(n, s->vmcs02);
-	nested_fail_entry(n, s, reason & EXIT_REASON_BASIC, qual);
-	return NESTED_REFLECTED;
-}
-
 enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason)
 {
 	struct nested_vmcs *s = n->current;
@@ -308,7 +258,7 @@ enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason)
 	struct nested_exit_info info;
 
 	if (unlikely(reason & EXIT_REASON_ENTRY_FAILURE))
-		return entry_failed(n, reason);
+		return nested_entry_failed(n, reason);
 	s->launched = true;
 	s->launched02 = true;
 	if (unlikely(basic >= EXIT_REASON_COUNT || exit_owner[basic] == OWNER_nobody)) {
@@ -321,32 +271,4 @@ enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason)
 		return NESTED_L0;
 	read_exit_info(n, reason, &info);
 	return nested_reflect(n, &info);
-}
-
-struct outcome nested_entry_refused(struct nested_vcpu *n, u32 error)
-{
-	struct nested_vmcs *s = n->current;
-	struct check_failure f;
-	struct check_env e;
-	u32 verdict = error == VMERR_ENTRY_HOST ? VMERR_ENTRY_CONTROLS : error;
-
-	op_hw_load(n, n->vmcs01);
-	n->in_l2 = false;
-	nested_sync_cold(n, s);
-	nested_check_env(n, s, &e);
-	if (!nested_check_controls(&e, &f))
-		verdict = VMERR_ENTRY_CONTROLS;
-	else if (!nested_check_host(&e, &f))
-		verdict = VMERR_ENTRY_HOST;
-	else
-		f.id = CHECK_COUNT;
-	if (f.id == CHECK_COUNT)
-		op_log(n, "vmcs02 refused with error %u: no rule of vmcs12 explains it\n", error);
-	else if (n->explain)
-		nested_explain_failure(n, "VM entry", &e, &f);
-	s->ready02 = false;	/* rebuild it all next time */
-	s->launched02 = false;
-	op_hw_clear(n, s->vmcs02);
-	s->dirty = n->exists;
-	return OUTCOME_VALID(verdict);
 }

@@ -105,18 +105,39 @@ static bool is_nmi_exit(const struct nested_exit_info *info)
 	       (info->intr_info & INTR_TYPE) == INTR_TYPE_NMI;
 }
 
-bool nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,
+/* SDM 3C "Updating Non-Register State": only an NMI's exit changes blocking by NMI. */
+static bool nmi_blocked(struct nested_vcpu *n, const u64 *v, const struct nested_exit_info *info)
+{
+	if (is_nmi_exit(info))
+		return true;
+	if (info->reason & EXIT_REASON_ENTRY_FAILURE)	/* it is what it was before the entry */
+		return op_hw_read(n, VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_BY_NMI;
+	/* With virtual NMIs L2's bit is about those; else it is about real ones. */
+	return !(v[VF_PIN_CONTROLS] & PIN_VIRTUAL_NMI) &&
+	       (v[VF_GUEST_INTERRUPTIBILITY] & BLOCKED_BY_NMI);
+}
+
+void nested_abort(struct nested_vcpu *n, enum nested_abort why)
+{
+	static const char *const text[] = {
+		[ABORT_SAVE_MSR] = "VMX abort 1: L1's MSR-store list cannot be carried out",
+		[ABORT_HOST_PDPTE] = "VMX abort 2: L1's host CR3 names bad PDPTEs",
+		[ABORT_LOAD_MSR] = "VMX abort 4: L1's MSR-load list for exits cannot be carried out",
+	};
+	u32 indicator = why;
+
+	op_gpa1_write(n->vm, GPA1(n->current->gpa.v + 4), &indicator, sizeof(indicator));
+	op_vm_kill(n, text[why]);
+}
+
+void nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,
 			    const struct nested_exit_info *info, u64 l2_efer, u64 l2_pat)
 {
 	const u64 *v = s->v;
-	bool ok, blocked = is_nmi_exit(info);
+	bool blocked = nmi_blocked(n, v, info);
 
-	/* Real NMIs that L2's own handler blocks stay blocked. */
-	if (!(v[VF_PIN_CONTROLS] & PIN_NMI))
-		blocked |= !!(v[VF_GUEST_INTERRUPTIBILITY] & BLOCKED_BY_NMI);
 	load_segments(n, v, v[VF_EXIT_CONTROLS] & EXIT_HOST_64);
 	load_msrs(n, v, l2_efer, l2_pat);
-	ok = load_control_registers(n, v);
 	op_hw_write(n, VMCS_GUEST_RIP, v[VF_HOST_RIP]);
 	op_hw_write(n, VMCS_GUEST_RSP, v[VF_HOST_RSP]);
 	op_hw_write(n, VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
@@ -124,5 +145,8 @@ bool nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,
 	op_hw_write(n, VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
 	op_hw_write(n, VMCS_GUEST_PENDING_DEBUG, 0);
 	nested_vpid_transition(n, s);
-	return ok && !nested_msr_load(n, GPA1(v[VF_EXIT_MSR_LOAD_ADDR]), v[VF_EXIT_MSR_LOAD_COUNT]);
+	if (!load_control_registers(n, v))
+		nested_abort(n, ABORT_HOST_PDPTE);
+	else if (nested_msr_load(n, GPA1(v[VF_EXIT_MSR_LOAD_ADDR]), v[VF_EXIT_MSR_LOAD_COUNT]))
+		nested_abort(n, ABORT_LOAD_MSR);
 }
