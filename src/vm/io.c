@@ -11,6 +11,8 @@
 #include "vm/power.h"
 #include "vm/regs.h"
 
+#define PORT_KEYBOARD_COMMAND 0x64u
+#define KEYBOARD_PULSE_RESET 0xfeu
 #define PORT_RESET_CONTROL 0xcf9u
 #define RESET_CONTROL_CPU BIT32(2)
 #define PORT_BOCHS_SHUTDOWN 0x8900u
@@ -26,7 +28,7 @@
 
 void vm_io_bitmap_init(const struct vm *vm, u8 *a, u8 *b)
 {
-	u16 port[] = { PORT_RESET_CONTROL, PORT_BOCHS_SHUTDOWN, vm->acpi.pm1a_cnt,
+	u16 port[] = { PORT_KEYBOARD_COMMAND, PORT_RESET_CONTROL, PORT_BOCHS_SHUTDOWN, vm->acpi.pm1a_cnt,
 		       (u16)(vm->acpi.pm1a_cnt + 1), vm->acpi.pm1b_cnt,
 		       (u16)(vm->acpi.pm1b_cnt + 1) };
 
@@ -71,7 +73,8 @@ static void out(struct vcpu *v, u16 port, u32 size, u32 value)
 {
 	if (is_pm1(v->vm, port) && size > 1 && !pm1_write(v, value))
 		return;
-	if (port == PORT_RESET_CONTROL && (value & RESET_CONTROL_CPU))
+	if ((port == PORT_RESET_CONTROL && (value & RESET_CONTROL_CPU)) ||
+	    (port == PORT_KEYBOARD_COMMAND && (u8)value == KEYBOARD_PULSE_RESET))
 		vm_power_summary(v, "reset");
 	if (port == PORT_BOCHS_SHUTDOWN)
 		bochs_shutdown(v, (u8)value);
