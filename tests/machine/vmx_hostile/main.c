@@ -48,17 +48,17 @@ static void try_region(u64 address, struct vm *vm)
 
 /*
  * Calls f with addresses that are no plain memory: in each reserved range, and beyond all of them. The
- * emulator stops at a read inside a register of the APICs and the HPET (the first three), so there only region
+ * emulator stops at a read inside a register of the APICs (the first two) or the HPET (left out), so there only region
  * headers are tried.
  */
 static unsigned int for_bad_addresses(void (*f)(u64 address, struct vm *vm), struct vm *vm)
 {
-	static const u64 fixed[] = { APIC_BASE, 0xfec00000, 0xfed00000, 0xa0000, 0xf0000,
-				     0xd0000000, 0xfffff000, 0x200000000, 0x7ffffff000, 0xffffff000 };
+	static const u64 fixed[] = { APIC_BASE, 0xfec00000, 0xa0000, 0xf0000, 0xd0000000,
+				     0xfffff000, 0x200000000, 0x7ffffff000, 0xffffff000 };
 	unsigned int count = 0;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(fixed); i++) {
-		if (fixed[i] >= BIT(address_width) || (i < 3 && f != try_region))
+		if (fixed[i] >= BIT(address_width) || (i < 2 && f != try_region))
 			continue;
 		f(fixed[i], vm);
 		count++;
@@ -235,8 +235,11 @@ static void test_encodings(void)
 	u32 odd = 0;
 
 	for (u64 field = 0; field < 0x10000; field++) {
-		struct outcome o = vmread_try(field, &value);
+		struct outcome o;
 
+		if (field & 0x1380 && field & 0x7f)	/* beyond any index: one of 128 will do */
+			continue;
+		o = vmread_try(field, &value);
 		if (o.kind != DID_OK && o.number != 12)
 			odd++;
 		o = vmwrite_try(field, field * 0x0101010101010101);
