@@ -314,9 +314,20 @@ static void test_user(void)
 	}
 }
 
+/* For people only: machines differ. */
+static void list_capabilities(void)
+{
+	for (u32 msr = MSR_VMX_BASIC; msr <= 0x491; msr++) {
+		trap_rcx = msr;
+		if (TRY("rdmsr"))
+			print("# IA32_VMX %x: %08lx%08lx\n", msr, trap_rdx, trap_rax);
+	}
+}
+
 int main(void)
 {
 	vmx_read_caps();
+	list_capabilities();
 	region_a = vmx_region();
 	region_b = vmx_region();
 	every_instruction("CR4.VMXE clear");
