@@ -1,6 +1,7 @@
 # Builds the hypervisor, build/plastron.elf, and the host unit tests.
 #   make         build/plastron.elf (with debug information, for addr2line)
 #   make unit    build and run every tests/unit/test_*.c
+#   make fuzz    build every fuzzer of tests/fuzz into build/fuzz
 #   make clean
 
 BUILD ?= build
@@ -39,9 +40,12 @@ $(BUILD)/obj/%.o: src/% Makefile
 unit:
 	$(Q)+$(MAKE) -j$(shell nproc) --no-print-directory -C tests/unit BUILD=$(abspath $(BUILD)) V=$(V)
 
+fuzz:
+	$(Q)+$(MAKE) -j$(shell nproc) --no-print-directory -C tests/fuzz BUILD=$(abspath $(BUILD)) V=$(V)
+
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/host $(BUILD)/unit $(BUILD)/plastron.elf
+	rm -rf $(BUILD)/obj $(BUILD)/host $(BUILD)/unit $(BUILD)/fuzz $(BUILD)/plastron.elf
 
 -include $(OBJS:.o=.d)
 
-.PHONY: all unit clean
+.PHONY: all unit fuzz clean
