@@ -88,6 +88,7 @@ struct outcome nested_enter(struct nested_vcpu *n)
 	struct nested_vmcs *s = n->current;
 	struct nested_state01 l1;
 	struct outcome o;
+	bool software;
 	u32 failed;
 
 	nested_shadow_pull(n, s);
@@ -96,12 +97,14 @@ struct outcome nested_enter(struct nested_vcpu *n)
 	if (unlikely((l1.efer ^ s->efer_checked) & EFER_LMA))
 		s->unchecked |= BIT32(GROUP_HOST);
 	s->efer_checked = l1.efer;
-	if (s->unchecked & (BIT32(GROUP_CTL) | BIT32(GROUP_HOST))) {
+	software = guest_needs_software(s);
+	/* What the hardware checks before the guest state, it would find too late. */
+	if (software || (s->unchecked & (BIT32(GROUP_CTL) | BIT32(GROUP_HOST)))) {
 		o = check_control_and_host(n, s);
 		if (o.kind != OUT_OK)
 			return o;
 	}
-	if (unlikely(guest_needs_software(s))) {
+	if (unlikely(software)) {
 		o = check_guest(n, s);
 		if (o.kind != OUT_OK)
 			return nested_fail_entry(n, s, o.error_code, o.value);

@@ -46,7 +46,8 @@ void nested_merge_ept(struct nested_vcpu *n, struct nested_vmcs *s)
  */
 void nested_merge_pdptes(struct nested_vcpu *n, struct nested_vmcs *s)
 {
-	u64 entry[4] = { 0 };
+	/* Where nothing can be read, ones: the hardware will refuse them as the SDM has it. */
+	u64 entry[4] = { ~0ull, ~0ull, ~0ull, ~0ull };
 	bool ept = nested_uses_ept(s);
 
 	if (!nested_pae(s->v[VF_GUEST_CR0], s->v[VF_GUEST_CR4],
