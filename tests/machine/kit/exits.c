@@ -63,6 +63,7 @@ static const struct {
 	[40] = { "PAUSE", LEN },
 	[43] = { "TPR_BELOW_THRESHOLD", 0 },
 	[44] = { "APIC_ACCESS", Q | IDT },
+	[45] = { "VIRTUALIZED_EOI", Q },
 	[46] = { "GDTR_IDTR", Q | LEN | INFO },
 	[47] = { "LDTR_TR", Q | LEN | INFO },
 	[48] = { "EPT_VIOLATION", Q | GLA | GPA | IDT },
@@ -73,10 +74,13 @@ static const struct {
 	[53] = { "INVVPID", Q | LEN | INFO },
 	[54] = { "WBINVD", LEN },
 	[55] = { "XSETBV", LEN },
+	[56] = { "APIC_WRITE", Q },
 	[57] = { "RDRAND", LEN | INFO },
 	[58] = { "INVPCID", Q | LEN | INFO },
 	[59] = { "VMFUNC", LEN },
 	[61] = { "RDSEED", LEN | INFO },
+	[63] = { "XSAVES", LEN },
+	[64] = { "XRSTORS", LEN },
 };
 
 const char *reason_name(u32 reason)
