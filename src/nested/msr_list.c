@@ -47,12 +47,17 @@ static bool canonical(u64 a)
 static bool load_in_vmcs(struct nested_vcpu *n, u32 field, u64 v)
 {
 	const u64 efer_bits = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+	u64 efer;
 
 	switch (field) {
 	case VMCS_GUEST_EFER:
+		efer = op_hw_read(n, VMCS_GUEST_EFER);
 		if (v & ~efer_bits)
 			return false;
-		v = (v & ~EFER_LMA) | (op_hw_read(n, VMCS_GUEST_EFER) & EFER_LMA);
+		/* WRMSR would not let LME change while paging is on. */
+		if (((v ^ efer) & EFER_LME) && (op_hw_read(n, VMCS_GUEST_CR0) & CR0_PG))
+			return false;
+		v = (v & ~EFER_LMA) | (efer & EFER_LMA);
 		break;
 	case VMCS_GUEST_PAT:
 		if (!pat_valid(v))
