@@ -183,6 +183,13 @@ enum vmx_error {
 	VMERR_INVALID_OPERAND = 28,
 };
 
+/* Exit qualification of an I/O instruction. */
+#define IOQ_SIZE(q) ((u32)((q) & 7) + 1)
+#define IOQ_IN BIT(3)
+#define IOQ_STRING BIT(4)
+#define IOQ_REP BIT(5)
+#define IOQ_PORT(q) ((u16)((q) >> 16))
+
 #define EXIT_REASON_BASIC 0xffffu
 #define EXIT_REASON_ENTRY_FAILURE BIT32(31)
 #define VMCS_SHADOW_INDICATOR BIT32(31)

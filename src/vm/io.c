@@ -19,13 +19,6 @@
 #define PM1_SLP_EN BIT32(13)
 #define PM1_SLP_TYP(v) ((v) >> 10 & 7)
 
-/* SDM 3C "Exit Qualification for I/O Instructions". */
-#define IOQ_SIZE(q) ((u32)((q) & 7) + 1)
-#define IOQ_IN BIT(3)
-#define IOQ_STRING BIT(4)
-#define IOQ_REP BIT(5)
-#define IOQ_PORT(q) ((u16)((q) >> 16))
-
 void vm_io_bitmap_init(const struct vm *vm, u8 *a, u8 *b)
 {
 	u16 port[] = { PORT_KEYBOARD_COMMAND, PORT_RESET_CONTROL, PORT_BOCHS_SHUTDOWN, vm->acpi.pm1a_cnt,
