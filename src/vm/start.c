@@ -20,6 +20,7 @@
 #include "vm/regs.h"
 #include "vm/vcpu.h"
 #include "vmx/caps.h"
+#include "vmx/probe.h"
 #include "vmx/setup.h"
 
 static struct vm root_vm;
@@ -48,7 +49,7 @@ static void find_acpi(struct vm *vm, const struct boot_info *bi)
 
 static void enter_vmx(struct vm *vm)
 {
-	const char *error;
+	const char *error, *broken;
 
 	vmx_caps_read(&vm->hw);
 	error = vmx_caps_missing(&vm->hw);
@@ -59,6 +60,9 @@ static void enter_vmx(struct vm *vm)
 	error = vmx_enable(&vm->hw, ptr_to_hpa(cpu_alloc_pages(1)));
 	if (error)
 		debug_stop("%s", error);
+	broken = vmx_probe(&vm->hw, ptr_to_hpa(cpu_alloc_pages(1)), ptr_to_hpa(cpu_alloc_pages(1)));
+	if (broken)
+		con_info("this processor's %s do not work: not passed on\n", broken);
 }
 
 static struct ept_caps ept_caps_of(const struct vmx_caps *c)
