@@ -11,7 +11,6 @@
 
 #include "engine_ops.h"
 #include "nested/slots.h"
-#include "nested/vpid.h"
 
 void nested_check_env(struct nested_vcpu *n, struct nested_vmcs *s, struct check_env *e)
 {
@@ -109,7 +108,6 @@ struct outcome nested_enter(struct nested_vcpu *n)
 		if (o.kind != OUT_OK)
 			return nested_fail_entry(n, s, o.error_code, o.value);
 	}
-	nested_vpid_transition(n, s);
 	op_hw_load(n, s->vmcs02);
 	if (!s->ready02)
 		prepare_vmcs02(n, s);
