@@ -138,6 +138,10 @@ void hw_init_vmcs02(struct hw_model *hw)
 {
 	if (!hw->loaded)
 		refuse("no VMCS is loaded to be initialised", 0);
+	/* What the region was used for before is nobody's state. */
+	for (unsigned i = 0; i < VF_COUNT; i++)
+		if (hw->exists[i])
+			hw_write(hw, fields[i].encoding, 0x5a5a5a5a5a5a5a5a);
 	hw->loaded->v[VF_EXIT_MSR_STORE_COUNT] = 0;
 	hw->loaded->v[VF_EXIT_MSR_LOAD_COUNT] = 0;
 	hw->loaded->v[VF_ENTRY_MSR_LOAD_COUNT] = 0;

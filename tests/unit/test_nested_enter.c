@@ -144,6 +144,33 @@ static void failures_have_their_qualification(void **state)
 	fx_end(&f);
 }
 
+/* Of several broken rules the hardware may report another one; L1 sees one order always. */
+static void the_rules_decide_on_the_qualification(void **state)
+{
+	const u32 reason = EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE;
+
+	(void)state;
+	fx_start(&f, B64, false);
+	FX12_WRITE(&f, GUEST_RFLAGS, 0);
+	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMLAUNCH).kind, OUT_ENTER_L2);
+	FX02(&f, EXIT_QUALIFICATION) = 2;
+	assert_int_equal(nested_l2_exit(&f.n, reason), NESTED_REFLECTED);
+	assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), 0);
+	/* No rule explains it: then the hardware has the word. */
+	FX12_WRITE(&f, GUEST_RFLAGS, RFLAGS_FIXED);
+	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMLAUNCH).kind, OUT_ENTER_L2);
+	FX02(&f, EXIT_QUALIFICATION) = 2;
+	assert_int_equal(nested_l2_exit(&f.n, reason), NESTED_REFLECTED);
+	assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), 2);
+	/* A refusal that no rule explains is L0's fault: it is said aloud. */
+	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMLAUNCH).kind, OUT_ENTER_L2);
+	assert_int_equal(nested_entry_refused(&f.n, VMERR_ENTRY_HOST).error_code, VMERR_ENTRY_CONTROLS);
+	assert_non_null(strstr(f.hw.log, "no rule of vmcs12 explains it"));
+	fx_enter(&f);
+	fx_exit_to_l1(&f);
+	fx_end(&f);
+}
+
 static void read_all(u64 *v)
 {
 	for (unsigned i = 0; i < VF_COUNT; i++)
@@ -434,6 +461,7 @@ int main(void)
 		cmocka_unit_test(a_refused_entry_leaves_the_launch_state),
 		cmocka_unit_test(rules_are_checked_when_their_fields_changed),
 		cmocka_unit_test(failures_have_their_qualification),
+		cmocka_unit_test(the_rules_decide_on_the_qualification),
 		cmocka_unit_test(a_failed_entry_changes_two_fields),
 		cmocka_unit_test(no_msr_is_loaded_before_the_controls_are_good),
 		cmocka_unit_test(a_failed_entry_leaves_blocking_by_NMI),

@@ -305,6 +305,18 @@ static void assert_same(struct state_msrs a, struct state_msrs b, const char *wh
 			 (unsigned long long)a.efer, (unsigned long long)b.efer);
 }
 
+/* A failed entry in between loads and saves nothing. */
+static void fail_once(void)
+{
+	u64 rflags = FX12_READ(&f, GUEST_RFLAGS);
+
+	FX12_WRITE(&f, GUEST_RFLAGS, 0);
+	assert_int_equal(fx_launch(&f).kind, OUT_ENTRY_FAIL);
+	FX12_WRITE(&f, GUEST_RFLAGS, rflags);
+	*fx_vmcs01(&f, VF_GUEST_EFER) = L1_MSRS.efer;
+	*fx_vmcs01(&f, VF_GUEST_PAT) = L1_MSRS.pat;
+}
+
 static void saves_and_loads_in_every_combination(void **state)
 {
 	struct state_msrs field;
@@ -322,6 +334,11 @@ static void saves_and_loads_in_every_combination(void **state)
 			set_bits(VF_EXIT_CONTROLS, SAVES, exit);
 		entry = FX12_READ(&f, ENTRY_CONTROLS);
 		exit = FX12_READ(&f, EXIT_CONTROLS);
+		if (!fx_below(&f, 4)) {
+			fail_once();
+			if (!fx_below(&f, 2))
+				assert_same(read_by_L1(), field, "failed entry");
+		}
 		if (!fx_below(&f, 4)) {
 			field.pat = fx_below(&f, 2) ? 0x0101010101010101 : 0x0505050505050505;
 			FX12_WRITE(&f, GUEST_PAT, field.pat);

@@ -102,6 +102,18 @@ static void an_unchanged_vmcs12_writes_nothing(void **state)
 	fx_end(&f);
 }
 
+/* Nor are PDPTEs that an exit left in vmcs02. */
+static void unchanged_pdptes_are_not_written(void **state)
+{
+	(void)state;
+	start_with_loads(B32);
+	hw_forget(&f.hw);
+	fx_enter(&f);
+	assert_int_equal(f.hw.count.writes, 0);
+	fx_exit_to_l1(&f);
+	fx_end(&f);
+}
+
 /* The timer, the event, and loads that L1 did not ask for are all that an entry repeats. */
 static void what_an_unchanged_vmcs12_does_write(void **state)
 {
@@ -387,6 +399,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_copied_field_is_written_once_when_it_changed),
 		cmocka_unit_test(an_unchanged_vmcs12_writes_nothing),
+		cmocka_unit_test(unchanged_pdptes_are_not_written),
 		cmocka_unit_test(what_an_unchanged_vmcs12_does_write),
 		cmocka_unit_test(L0_keeps_its_controls_whatever_L1_writes),
 		cmocka_unit_test(three_modes_of_io),
