@@ -54,6 +54,10 @@ bool nested_l1_wants_exception(const struct nested_vcpu *n, u32 vector, u32 erro
 
 /* exit.c: L1 gets this exit from L2 (vmcs02 is current). */
 enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_info *info);
+/* What vmcs02 says of an exit with this reason. */
+void nested_read_exit_info(struct nested_vcpu *n, u32 reason, struct nested_exit_info *info);
+/* exit_ept.c: an EPT violation or misconfiguration of L2. */
+enum nested_verdict nested_ept_exit(struct nested_vcpu *n, u32 reason);
 
 /* fail.c: the entry fails as an exit with this basic reason; vmcs02 is current if
  * in_l2, else vmcs01. L1 is at its HOST_RIP afterwards. */

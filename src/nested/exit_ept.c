@@ -1,0 +1,82 @@
+/*
+ * EPT violations and misconfigurations of L2. Those that L1's tables cause are
+ * L1's; where ept02 only lacks what both levels give, or ept01 is at fault, L2
+ * goes on as if nothing had been.
+ * Source: SDM 3C "EPT Violations", "Exit Qualification for EPT Violations".
+ */
+#include "nested/engine.h"
+
+#include "engine_ops.h"
+
+/*
+ * The event whose delivery the exit interrupted goes on when L2 does; an NMI must
+ * not be blocked by its own first delivery (SDM 3C "Resuming Guest Software after
+ * Handling an Exception").
+ */
+static void redeliver(struct nested_vcpu *n, u64 info)
+{
+	u64 state;
+
+	op_hw_write(n, VMCS_ENTRY_INTR_INFO, info & ~(u64)INTR_NMI_UNBLOCKING);
+	if (info & INTR_ERROR_CODE)
+		op_hw_write(n, VMCS_ENTRY_ERROR_CODE,
+			    op_hw_read(n, VMCS_IDT_VECTORING_ERROR_CODE));
+	op_hw_write(n, VMCS_ENTRY_INSTR_LENGTH, op_hw_read(n, VMCS_EXIT_INSTR_LENGTH));
+	if ((info & INTR_TYPE) != INTR_TYPE_NMI)
+		return;
+	state = op_hw_read(n, VMCS_GUEST_INTERRUPTIBILITY);
+	op_hw_write(n, VMCS_GUEST_INTERRUPTIBILITY, state & ~(u64)BLOCKED_BY_NMI);
+}
+
+/* An absorbed fault of IRET must not leave NMIs unblocked (SDM 3C
+ * "Information About NMI Unblocking Due to IRET"). */
+static void reblock_nmi(struct nested_vcpu *n)
+{
+	u64 state = op_hw_read(n, VMCS_GUEST_INTERRUPTIBILITY);
+
+	op_hw_write(n, VMCS_GUEST_INTERRUPTIBILITY, state | BLOCKED_BY_NMI);
+}
+
+/* L0 handled a fault of L2 by itself: L2 goes on as if there had been none. */
+static enum nested_verdict absorb(struct nested_vcpu *n, u64 qualification)
+{
+	u64 vectoring = op_hw_read(n, VMCS_IDT_VECTORING_INFO);
+
+	/* Filling or unprotecting may have recycled tables. */
+	nested_merge_ept(n, n->current);
+	if (unlikely(vectoring & INTR_VALID))
+		redeliver(n, vectoring);
+	else if (unlikely(qualification & EPTQ_NMI_UNBLOCKED))
+		reblock_nmi(n);
+	return NESTED_RESUME;
+}
+
+enum nested_verdict nested_ept_exit(struct nested_vcpu *n, u32 reason)
+{
+	struct nested_vmcs *s = n->current;
+	gpa2_t gpa = GPA2(op_hw_read(n, VMCS_GUEST_PHYSICAL_ADDRESS));
+	u64 qual = reason == EXIT_EPT_VIOLATION ? op_hw_read(n, VMCS_EXIT_QUALIFICATION) : 0;
+	struct nested_exit_info info;
+	struct ept02_fault fault;
+	enum ept02_verdict verdict = EPT02_L0;
+
+	fault.gpa1 = GPA1(gpa.v);
+	if (nested_uses_ept(s))
+		verdict = ept02_fault(n->ept02s, nested_ept02(n, s), gpa, qual, &fault);
+	switch (verdict) {
+	case EPT02_REFLECT_VIOLATION:
+	case EPT02_REFLECT_MISCONFIG:
+		nested_read_exit_info(n, reason, &info);
+		info.reason = verdict == EPT02_REFLECT_MISCONFIG ? EXIT_EPT_MISCONFIG :
+								   EXIT_EPT_VIOLATION;
+		info.qualification = verdict == EPT02_REFLECT_MISCONFIG ? 0 : fault.qualification;
+		return nested_reflect(n, &info);
+	case EPT02_L0:
+		if (!op_gpa1_fault(n->vm, fault.gpa1, qual & EPTQ_WRITE))
+			op_vm_kill(n, "L2 uses memory that L0 cannot map");
+		break;
+	case EPT02_FILLED:
+		break;
+	}
+	return absorb(n, qual);
+}
