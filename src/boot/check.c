@@ -2,29 +2,14 @@
  * Whether this CPU can run Plastron at all, said so that its owner knows what
  * to change. What else Plastron needs of VMX is vmx/'s to check.
  */
-#include <stdarg.h>
 #include <string.h>
 
 #include "boot/init.h"
 #include "cpu/cpu.h"
 #include "debug/console.h"
 #include "debug/dump.h"
-#include "lib/format.h"
 
 #define CPUID_1_ECX_VMX BIT32(5)
-
-void boot_fail(const char *fmt, ...)
-{
-	char text[400];
-	va_list args;
-
-	va_start(args, fmt);
-	lib_vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	con_also(CON_VGA);	/* there may be no other that somebody sees */
-	con_printf("%s\n", text);
-	debug_end();
-}
 
 /* The processor's brand string, trimmed; "unknown" before 2003. */
 static const char *cpu_model(char name[49])
@@ -55,15 +40,15 @@ void boot_check_vmx(void)
 
 	if (!(cpu_cpuid(1, 0).ecx & CPUID_1_ECX_VMX)) {
 		if (is_amd())
-			boot_fail("this CPU (%s) has no VMX: Plastron needs an Intel CPU with VT-x, or an emulator of one (./plastron run does that)",
+			debug_refuse("this CPU (%s) has no VMX: Plastron needs an Intel CPU with VT-x, or an emulator of one (./plastron run does that)",
 				  model);
-		boot_fail("this CPU (%s) has no VMX: Plastron needs VT-x; in a VM, enable nested virtualization for it, or use ./plastron run, which emulates a CPU that has it",
+		debug_refuse("this CPU (%s) has no VMX: Plastron needs VT-x; in a VM, enable nested virtualization for it, or use ./plastron run, which emulates a CPU that has it",
 			  model);
 	}
 	if (!cpu_rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &control))
-		boot_fail("this CPU (%s) says it has VMX, but no IA32_FEATURE_CONTROL MSR: the hypervisor underneath is at fault",
+		debug_refuse("this CPU (%s) says it has VMX, but no IA32_FEATURE_CONTROL MSR: the hypervisor underneath is at fault",
 			  model);
 	if ((control & FEATURE_CONTROL_LOCK) && !(control & FEATURE_CONTROL_VMX))
-		boot_fail("the firmware has switched VMX off and locked it (IA32_FEATURE_CONTROL = %#lx): enable \"Intel Virtualization Technology\" or \"VT-x\" in the firmware's setup, then power the machine off and on",
+		debug_refuse("the firmware has switched VMX off and locked it (IA32_FEATURE_CONTROL = %#lx): enable \"Intel Virtualization Technology\" or \"VT-x\" in the firmware's setup, then power the machine off and on",
 			  control);
 }

@@ -17,9 +17,6 @@ u64 boot_paging_make(hpa_t image, u64 end_of_memory);
 /* Stops with a message that says what to do, unless this CPU has VMX to use. */
 void boot_check_vmx(void);
 
-/* Prints a message for the person in front of the machine, and ends. */
-void boot_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
-
 /* entry.S */
 void boot_move_image(void *to, const void *from, size_t len, u64 cr3);
 void boot_call_on_stack(const void *arg, void (*fn)(const void *), u64 stack_top)

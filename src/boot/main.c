@@ -42,7 +42,7 @@ static void parse(const void *mbi)
 	con_set_quiet(info.options.quiet);
 	con_info("Plastron " VERSION "\n");
 	if (error)
-		boot_fail("the boot loader's Multiboot2 information is unusable: %s", error);
+		debug_refuse("the boot loader's Multiboot2 information is unusable: %s", error);
 	if (complaint)
 		con_printf("option \"%.*s\" is not known and ignored (options: console= label= quiet explain nested.shadow=off)\n",
 			   (int)len, complaint);
@@ -58,7 +58,7 @@ static void move_home(u32 mbi)
 	u64 cr3;
 
 	if (!boot_home_choose(&info, avoid, ARRAY_SIZE(avoid)))
-		boot_fail("no room for Plastron in this machine's memory below 4 GiB (%lu MiB available): give it more memory or smaller modules",
+		debug_refuse("no room for Plastron in this machine's memory below 4 GiB (%lu MiB available): give it more memory or smaller modules",
 			  e820_total(&info.map, E820_AVAILABLE) >> 20);
 	void *home = cpu_alloc_pages(size / PAGE_SIZE);
 
@@ -79,7 +79,7 @@ static void keep_information(u32 mbi)
 	info.l1_map = info.map;
 	if (!e820_set(&info.l1_map, cpu_home.base.v, cpu_home.base.v + cpu_home.size,
 		      E820_RESERVED))
-		boot_fail("the firmware's memory map has too many entries");
+		debug_refuse("the firmware's memory map has too many entries");
 }
 
 static void start_cpu(void)

@@ -94,3 +94,16 @@ void debug_stopped(const char *why)
 {
 	debug_stop("%s", why);
 }
+
+void debug_refuse(const char *fmt, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, fmt);
+	lib_vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	con_also(CON_VGA);	/* there may be no other that somebody sees */
+	con_printf("%s\n", text);
+	debug_end();
+}

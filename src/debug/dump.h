@@ -9,6 +9,12 @@
 /* Prints the message and where it came from, and stops the CPU. */
 void debug_stop(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
+/*
+ * The machine cannot do what Plastron needs: tells the person in front of it, on
+ * the screen too, and ends.
+ */
+void debug_refuse(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+
 /* Ends an emulator that can be ended, and stops the CPU everywhere else. */
 void debug_end(void) __attribute__((noreturn));
 

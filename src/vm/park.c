@@ -5,8 +5,6 @@
  */
 #include "vm/park.h"
 
-#include <stdarg.h>
-
 #include "cpu/ap.h"
 #include "cpu/apic.h"
 #include "cpu/cpu.h"
@@ -15,7 +13,6 @@
 #include "cpu/pcpu.h"
 #include "debug/console.h"
 #include "debug/dump.h"
-#include "lib/format.h"
 #include "vm/loader_plan.h"
 #include "vm/madt.h"
 #include "vmx/setup.h"
@@ -28,19 +25,6 @@
 /* For the CPU on its way. */
 static const struct vmx_caps *vmx_caps;
 static hpa_t vmxon_region;
-
-static void __attribute__((format(printf, 1, 2), noreturn)) fail(const char *fmt, ...)
-{
-	char text[400];
-	va_list args;
-
-	va_start(args, fmt);
-	lib_vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	con_also(CON_VGA);
-	con_printf("%s\n", text);
-	debug_end();
-}
 
 /* Runs on the CPU to be parked. */
 static const char *enter_vmx(void)
@@ -61,7 +45,7 @@ static void park_all(const u32 *id, u32 n)
 		vmxon_region = ptr_to_hpa(cpu_alloc_pages(1));
 		error = cpu_ap_start(id[i], enter_vmx);
 		if (error)
-			fail("the CPU with APIC ID %u cannot be kept from L1, which could run it beside Plastron with all of memory: %s. In the firmware's setup, switch VMX on, or that CPU off (number of cores, hyper-threading)",
+			debug_refuse("the CPU with APIC ID %u cannot be kept from L1, which could run it beside Plastron with all of memory: %s. In the firmware's setup, switch VMX on, or that CPU off (number of cores, hyper-threading)",
 			     id[i], error);
 	}
 }
@@ -80,12 +64,12 @@ static u32 find_others(const struct acpi_info *acpi, u32 *id)
 	u32 n = 0;
 
 	if (!acpi->madt && (cpu_cpuid(1, 0).edx & CPUID_1_EDX_HTT))
-		fail("the firmware does not list this machine's CPUs (ACPI has no valid MADT), so that others than this one cannot be kept from L1: switch ACPI on, or all CPUs but one off");
+		debug_refuse("the firmware does not list this machine's CPUs (ACPI has no valid MADT), so that others than this one cannot be kept from L1: switch ACPI on, or all CPUs but one off");
 	for (u32 i = 0; i < acpi->cpus; i++)
 		if (is_new(id, n, acpi->apic_id[i]))
 			id[n++] = acpi->apic_id[i];
 	if (acpi->more_cpus || n >= CPU_MAX)
-		fail("this machine has more than %u CPUs, too many for Plastron to keep from L1: switch some off in the firmware's setup",
+		debug_refuse("this machine has more than %u CPUs, too many for Plastron to keep from L1: switch some off in the firmware's setup",
 		     CPU_MAX);
 	return n;
 }
@@ -93,10 +77,10 @@ static u32 find_others(const struct acpi_info *acpi, u32 *id)
 static void check_reach(const u32 *id, u32 n)
 {
 	if (!cpu_apic_usable())
-		fail("this CPU's local APIC is switched off, so that the machine's other CPUs cannot be kept from L1: switch the APIC on in the firmware's setup");
+		debug_refuse("this CPU's local APIC is switched off, so that the machine's other CPUs cannot be kept from L1: switch the APIC on in the firmware's setup");
 	for (u32 i = 0; i < n; i++)
 		if (!cpu_apic_can_name(id[i]))
-			fail("the CPU with APIC ID %u can be reached only in x2APIC mode and so not be kept from L1: switch x2APIC on in the firmware's setup",
+			debug_refuse("the CPU with APIC ID %u can be reached only in x2APIC mode and so not be kept from L1: switch x2APIC on in the firmware's setup",
 			     id[i]);
 }
 
@@ -107,7 +91,7 @@ static hpa_t find_page(const struct boot_info *bi)
 
 	loader_plan_init(&plan, &bi->map);
 	if (!loader_plan_high(&plan, PAGE_SIZE, PAGE_SIZE, LOW_MEMORY_START, LOW_MEMORY_END, &page))
-		fail("there is no available memory below 640 KiB, which starting the machine's other CPUs needs: switch them off in the firmware's setup");
+		debug_refuse("there is no available memory below 640 KiB, which starting the machine's other CPUs needs: switch them off in the firmware's setup");
 	return HPA(page);
 }
 

@@ -4,9 +4,9 @@
  */
 #include <string.h>
 
+#include "cpu/cpu.h"
 #include "cpu/home.h"
 #include "cpu/memory.h"
-#include "cpu/cpu.h"
 #include "debug/accounts.h"
 #include "debug/console.h"
 #include "debug/dump.h"
@@ -54,12 +54,12 @@ static void enter_vmx(struct vm *vm)
 	vmx_caps_read(&vm->hw);
 	error = vmx_caps_missing(&vm->hw);
 	if (error)
-		debug_stop("this processor's VMX lacks %s", error);
+		debug_refuse("this processor's VMX lacks %s, which Plastron needs: use a newer one, or ./plastron run, which emulates one", error);
 	if (cpu_cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)
 		cpu_write_cr4(cpu_read_cr4() | CR4_OSXSAVE);	/* for L1's XSETBV */
 	error = vmx_enable(&vm->hw, ptr_to_hpa(cpu_alloc_pages(1)));
 	if (error)
-		debug_stop("%s", error);
+		debug_refuse("%s: another hypervisor may be in its place", error);
 	broken = vmx_probe(&vm->hw, ptr_to_hpa(cpu_alloc_pages(1)), ptr_to_hpa(cpu_alloc_pages(1)));
 	if (broken)
 		con_info("this processor's %s do not work: not passed on\n", broken);
@@ -106,7 +106,7 @@ static void init_memory(struct vm *vm, const struct boot_info *bi)
 	mmu_pool_init(&vm->pool02, vm, HPA(base.v + pages01 * PAGE_SIZE), (u32)pages - pages01);
 	if (!vm_memory_init(vm, bi) ||
 	    !ept02_set_init(&vm->ept02s, vm, &vm->pool02, &vm->ept01, &vm->ept_caps, &caps12))
-		debug_stop("%zu pages are too few for page tables", pages);
+		debug_refuse("%zu pages are too few for page tables: give the machine more memory", pages);
 	for (u32 i = 0; i < vm->vcpu_count; i++)
 		vcpu_use_memory(vm->vcpu[i]);
 }
@@ -172,10 +172,8 @@ void vm_start(const struct boot_info *bi)
 	init_pages(vm);
 	v = vcpu_create(vm, &bi->options);
 	init_memory(vm, bi);
-	if (!loader_load(hpa_to_ptr(HPA(0)), bi, &entry)) {
-		con_printf("%s\n", entry.error);
-		debug_end();
-	}
+	if (!loader_load(hpa_to_ptr(HPA(0)), bi, &entry))
+		debug_refuse("%s", entry.error);
 	set_entry_state(v, &entry);
 	con_printf("L1 starts: %s\n", loader_format_name(entry.format));
 	v->stats.started = v->stats.entered = cpu_rdtsc();
