@@ -44,7 +44,7 @@ fuzz:
 	$(Q)+$(MAKE) -j$(shell nproc) --no-print-directory -C tests/fuzz BUILD=$(abspath $(BUILD)) V=$(V)
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/host $(BUILD)/unit $(BUILD)/fuzz $(BUILD)/plastron.elf
+	rm -rf $(BUILD)/obj $(BUILD)/host $(BUILD)/unit $(BUILD)/fuzz/obj $(BUILD)/plastron.elf
 
 -include $(OBJS:.o=.d)
 

@@ -1,8 +1,8 @@
 /*
  * The memory half of the engine's ops for host tests: the machine is an array,
  * L1's memory is what ept01 makes of it. Tests can watch and disturb: every
- * read of L1's memory is counted, and may be preceded by a hook; so may every
- * compare-and-exchange.
+ * read and write of L1's memory is counted, and may be preceded by a hook; so
+ * may every compare-and-exchange, by that of reads.
  *
  * Always: an access that L0 must never make (a table page outside the array,
  * L1 reaching L0's home) ends the test at once.
@@ -24,6 +24,7 @@ struct host_memory {
 	struct ept01 *ept01;	/* absent: GPA1 is HPA */
 	u64 reads, writes;
 	void (*before_read)(struct vm *vm, gpa1_t a, size_t len);
+	void (*before_write)(struct vm *vm, gpa1_t a, const void *src, size_t len);
 	void *hook_data;
 };
 
@@ -102,9 +103,12 @@ static inline bool op_gpa1_read(struct vm *vm, gpa1_t a, void *dst, size_t len)
 
 static inline bool op_gpa1_write(struct vm *vm, gpa1_t a, const void *src, size_t len)
 {
+	struct host_memory *m = host_memory_of(vm);
 	const u8 *from = src;
 
-	host_memory_of(vm)->writes++;
+	m->writes++;
+	if (m->before_write)
+		m->before_write(vm, a, src, len);
 	while (len) {
 		size_t part = len;
 		u8 *to = host_gpa1(vm, a, &part, EPT_R | EPT_W);
