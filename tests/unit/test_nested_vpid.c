@@ -158,6 +158,10 @@ static void vmcs02_has_the_right_vpid_after_changes(void **state)
 	assert_int_not_equal(run(0), hw);
 	assert_int_equal(run(5), hw);
 	fx_vmclear(&f, FX_VMCS(0));
+	fx_vmptrld(&f, FX_VMCS(0));
+	fx_load_state(&f, B64);
+	assert_int_equal(run(5), hw);
+	fx_vmclear(&f, FX_VMCS(0));
 	fx_vmptrld(&f, FX_VMCS(1));
 	fx_load_state(&f, B64);
 	assert_int_not_equal(run(8), hw);
