@@ -128,7 +128,7 @@ def configuration(emulator, folder, spec, com1):
         "port_e9_hack: enabled=1",
         f"log: {folder / 'bochs.log'}",
         "panic: action=fatal",
-        "error: action=report",
+        f"error: action={'report' if spec.log_errors else 'ignore'}",
         "info: action=report",
         "debug: action=ignore",
     ]

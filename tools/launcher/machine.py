@@ -36,6 +36,7 @@ class Spec:
     model: str = "corei7_skylake_x"
     cpus: int = 1
     memory: int = 256
+    log_errors: bool = True    # of the guest, such as each VM entry that fails
 
 
 @dataclass

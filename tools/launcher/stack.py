@@ -47,6 +47,10 @@ class Stack:
 
 def _read(root, name):
     path = root / name
+    # A package's link may be absolute: it is meant for a system with this root.
+    while path.is_symlink():
+        target = path.readlink()
+        path = root / target.relative_to("/") if target.is_absolute() else path.parent / target
     if not path.exists():
         raise UserError(f"{path} is missing: remove {root} and try again")
     return path.read_bytes()
