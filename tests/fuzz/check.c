@@ -1,0 +1,199 @@
+/* See check.h. */
+#include "check.h"
+
+#define HAS_ALL(value, bits) assert_false((bits) & ~(u64)(value))
+#define HAS_ONLY(value, bits) HAS_ALL(bits, value)
+
+/* What the model puts for L0's host state into a new vmcs02. */
+#define L0_HOST 0x5a5a5a5a5a5a5a5aull
+
+static void check_allowed(u64 value, struct vmx_allowed a)
+{
+	HAS_ALL(value, a.must);
+	HAS_ONLY(value, a.may);
+}
+
+static void check_exec_controls(struct fx *f)
+{
+	const struct vmx_caps *hw = &f->hw.caps;
+	const u64 *v = FX_SLOT(f)->v;
+	u64 proc = FX02(f, PROC_CONTROLS), proc2 = FX02(f, PROC2_CONTROLS);
+	u64 io = PROC_IO_BITMAPS | PROC_UNCOND_IO, want2 = nested_proc2(FX_SLOT(f));
+
+	check_allowed(FX02(f, PIN_CONTROLS), hw->pin);
+	check_allowed(proc, hw->proc);
+	check_allowed(proc2, hw->proc2);
+	assert_int_equal(FX02(f, PIN_CONTROLS), v[VF_PIN_CONTROLS]);
+	HAS_ALL(proc, (v[VF_PROC_CONTROLS] & ~io) | PROC_SECONDARY);
+	HAS_ONLY(proc, v[VF_PROC_CONTROLS] | PROC_SECONDARY | io);
+	/* Either every port, or those of bitmaps. */
+	assert_true(!!(proc & PROC_IO_BITMAPS) != !!(proc & PROC_UNCOND_IO));
+	if (v[VF_PROC_CONTROLS] & PROC_IO_BITMAPS)
+		HAS_ALL(proc, PROC_IO_BITMAPS);
+	else if (v[VF_PROC_CONTROLS] & PROC_UNCOND_IO)
+		HAS_ALL(proc, PROC_UNCOND_IO);
+	assert_int_equal(proc2, want2 | PROC2_EPT | PROC2_VPID);
+}
+
+static void check_switch_controls(struct fx *f)
+{
+	const u64 *v = FX_SLOT(f)->v;
+	u64 exit = FX02(f, EXIT_CONTROLS), entry = FX02(f, ENTRY_CONTROLS);
+
+	check_allowed(exit, f->hw.caps.exit);
+	check_allowed(entry, f->hw.caps.entry);
+	HAS_ALL(exit, EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
+		      EXIT_SAVE_EFER | EXIT_LOAD_EFER);
+	HAS_ALL(entry, ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER);
+	if (v[VF_PIN_CONTROLS] & PIN_PREEMPTION_TIMER)
+		HAS_ALL(exit, EXIT_SAVE_PREEMPTION);
+	assert_int_equal(exit & EXIT_ACK_INTERRUPT, v[VF_EXIT_CONTROLS] & EXIT_ACK_INTERRUPT);
+	assert_int_equal(FX02(f, EXIT_MSR_STORE_COUNT), 0);
+	assert_int_equal(FX02(f, EXIT_MSR_LOAD_COUNT), 0);
+	assert_int_equal(FX02(f, ENTRY_MSR_LOAD_COUNT), 0);
+	assert_int_equal(FX02(f, VMCS_LINK_POINTER), ~0ull);
+	for (unsigned i = VF_HOST_ES_SELECTOR; i < VF_COUNT; i++)
+		if (VMCS_TYPE(nested_field_encoding[i]) == VMCS_TYPE_HOST)
+			assert_int_equal(*fx_vmcs02(f, i), L0_HOST & nested_field_bits[i]);
+}
+
+static const u64 *words(const u8 *page)
+{
+	return (const u64 *)(const void *)page;
+}
+
+/* The page that vmcs02 names is L0's own or merged of it, and has L0's bits and L1's. */
+static void check_bitmap(struct fx *f, u64 page, hpa_t own, const struct nested_merged_page *merged,
+			 bool l1, u64 source, bool still)
+{
+	const u64 *now, *mine = words(fx_page02(f, own.v)), *theirs;
+
+	assert_true(page == own.v || page == merged->page.v);
+	now = words(fx_page02(f, page));
+	theirs = l1 && still && source < FX_L1_RAM ? words(fx_at(f, source)) : NULL;
+	if (l1 && page == own.v)
+		fail_msg("L1's bitmap at %#llx is not in use", (unsigned long long)source);
+	for (unsigned i = 0; i < PAGE_SIZE / sizeof(u64); i++) {
+		assert_false(mine[i] & ~now[i]);
+		if (l1 && still)
+			assert_int_equal(now[i], theirs ? theirs[i] | mine[i] : ~0ull);
+	}
+}
+
+static void check_bitmaps(struct fx *f, bool still)
+{
+	const struct nested_vmcs *s = FX_SLOT(f);
+	const u64 *v = s->v;
+	u64 proc = FX02(f, PROC_CONTROLS);
+	bool io = v[VF_PROC_CONTROLS] & PROC_IO_BITMAPS;
+
+	if (proc & PROC_MSR_BITMAPS)
+		check_bitmap(f, FX02(f, MSR_BITMAP), f->n.msr_bitmap01, &s->msr_bitmap,
+			     v[VF_PROC_CONTROLS] & PROC_MSR_BITMAPS, v[VF_MSR_BITMAP], still);
+	if (!(proc & PROC_IO_BITMAPS))
+		return;
+	check_bitmap(f, FX02(f, IO_BITMAP_A), f->n.io_bitmap01[0], &s->io_bitmap[0], io,
+		     v[VF_IO_BITMAP_A], still);
+	check_bitmap(f, FX02(f, IO_BITMAP_B), f->n.io_bitmap01[1], &s->io_bitmap[1], io,
+		     v[VF_IO_BITMAP_B], still);
+}
+
+/* L1's memory, or where the machine has nothing of anybody's. */
+static void check_hpa(u64 hpa)
+{
+	assert_true(hpa < PAGE_SIZE || (hpa >= FX_SHIFT && hpa < FX_SHIFT + FX_L1_RAM));
+}
+
+static void check_addresses(struct fx *f)
+{
+	if (FX02(f, PROC_CONTROLS) & PROC_TPR_SHADOW)
+		check_hpa(FX02(f, VIRTUAL_APIC_ADDR));
+	if (FX02(f, PROC2_CONTROLS) & PROC2_APIC_ACCESS)
+		check_hpa(FX02(f, APIC_ACCESS_ADDR));
+	if (FX02(f, PIN_CONTROLS) & PIN_POSTED_INTERRUPTS)
+		check_hpa(FX02(f, POSTED_INTR_DESC));
+}
+
+static void check_tables(struct fx *f)
+{
+	const struct nested_vmcs *s = FX_SLOT(f);
+	const struct ept02 *e = s->ept02;
+	u64 eptp = FX02(f, EPT_POINTER), vpid = FX02(f, VPID);
+
+	assert_true(vpid == NESTED_VPID_FIRST - 1 ||
+		    (vpid >= NESTED_VPID_FIRST && vpid < NESTED_VPID_FIRST + NESTED_VPIDS));
+	if (vpid >= NESTED_VPID_FIRST)
+		assert_int_equal(f->n.vpids.vpid12[vpid - NESTED_VPID_FIRST], s->v[VF_VPID]);
+	if (!nested_uses_ept(s)) {
+		assert_int_equal(eptp, f->n.eptp01);
+		return;
+	}
+	assert_true(e >= f->ept02s.roots && e < f->ept02s.roots + EPT02_ROOTS);
+	assert_int_equal(e->role, s->v[VF_EPT_POINTER]);
+	assert_int_equal(e->eptp, eptp);
+	assert_int_equal(f->n.ept02_flushed[e - f->ept02s.roots], e->stamp);
+	assert_int_equal(eptp & 0xfff, (s->v[VF_EPT_POINTER] & EPTP_AD) | EPTP_WALK_4 | MT_WB);
+	assert_true((eptp & PAGE_MASK) > f->pool02.base.v &&
+		    (eptp & PAGE_MASK) < f->pool02.base.v + FX_POOL_PAGES * PAGE_SIZE);
+}
+
+void fuzz_check_vmcs02(struct fx *f, bool still)
+{
+	assert_true(nested_invariant(&f->n));
+	assert_true(f->n.in_l2);
+	check_exec_controls(f);
+	check_switch_controls(f);
+	check_bitmaps(f, still);
+	check_addresses(f);
+	check_tables(f);
+}
+
+void fuzz_check_copied(struct fx *f)
+{
+	const struct nested_vmcs *s = FX_SLOT(f);
+
+	if (s->v[VF_ENTRY_MSR_LOAD_COUNT])
+		return;		/* then some are the list's */
+	for (unsigned i = 0; i < VF_COUNT; i++)
+		if (nested_field_merge[i] == MERGE_COPY && field_test(&f->n.exists, i) &&
+		    !field_test(&s->stale, i) && *fx_vmcs02(f, i) != s->v[i])
+			fail_msg("%s is %#llx, but vmcs02 has %#llx", nested_field_name[i],
+				 (unsigned long long)s->v[i],
+				 (unsigned long long)*fx_vmcs02(f, i));
+}
+
+/* What the engine changes in vmcs01 outside its guest-state area. */
+static bool is_free01(unsigned i)
+{
+	return i == VF_ENTRY_CONTROLS || i == VF_PROC2_CONTROLS ||
+	       VMCS_TYPE(nested_field_encoding[i]) == VMCS_TYPE_GUEST ||
+	       VMCS_TYPE(nested_field_encoding[i]) == VMCS_TYPE_INFO;
+}
+
+void fuzz_check_vmcs01(struct fx *f)
+{
+	const u64 *v = fx_vmcs01(f, 0), *start = fuzz_start_vmcs01(f)->v;
+	u64 link = FX01(f, VMCS_LINK_POINTER), guest[VF_COUNT];
+	const struct check_env e = {
+		.vm = &f->vm, .caps = &f->hw.caps, .v = guest, .lma = true, .vmptr = f->n.vmcs01.v,
+	};
+	struct check_failure failure;
+
+	assert_true(nested_invariant(&f->n));
+	assert_false(f->n.in_l2);
+	for (unsigned i = 0; i < VF_COUNT; i++)
+		if (!is_free01(i) && v[i] != start[i])
+			fail_msg("%s of vmcs01 changed to %#llx", nested_field_name[i],
+				 (unsigned long long)v[i]);
+	HAS_ONLY(FX01(f, ENTRY_CONTROLS) ^ start[VF_ENTRY_CONTROLS], ENTRY_IA32E);
+	HAS_ONLY(FX01(f, PROC2_CONTROLS) ^ start[VF_PROC2_CONTROLS], PROC2_SHADOW_VMCS);
+	if (FX01(f, PROC2_CONTROLS) & PROC2_SHADOW_VMCS)
+		assert_true(f->n.current && link == f->n.current->shadow.v);
+	else
+		assert_int_equal(link, ~0ull);
+	memcpy(guest, v, sizeof(guest));
+	guest[VF_VMCS_LINK_POINTER] = ~0ull;	/* a shadow VMCS is no page of L1's */
+	if (!nested_check_guest(&e, &failure))
+		fail_msg("L1 cannot run: %s (%s)", nested_check_rows[failure.id].id,
+			 nested_check_rows[failure.id].rule);
+}

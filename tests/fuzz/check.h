@@ -1,0 +1,15 @@
+/* What must hold of the engine whatever L1 and L2 do: asked after every step. */
+#pragma once
+
+#include "machine.h"
+
+/*
+ * vmcs02 is about to run: it has all that L0 needs, every intercept that L1 asked
+ * for, and no address of L0's home but those of L0's own pages. still: L1's
+ * memory does not change by itself.
+ */
+void fuzz_check_vmcs02(struct fx *f, bool still);
+/* Right after a VM entry of L1: what is copied is what L1 wrote. */
+void fuzz_check_copied(struct fx *f);
+/* L1 is to run: vmcs01 is one that a processor enters, and what is L0's in it is as ever. */
+void fuzz_check_vmcs01(struct fx *f);

@@ -1,0 +1,32 @@
+/*
+ * Programs of L1 and L2, each run twice, with hardware VMCS shadowing for L1 and
+ * without: whatever L1 and L2 can see is the same.
+ */
+#include "program_steps.h"
+
+#define STEPS_MAX 200
+
+static struct fuzz_trace traces[2];
+
+static void run(const u8 *data, size_t size, bool shadow)
+{
+	struct fuzz_input in = { data, size };
+	u32 base = fuzz_below(&in, BASES);
+	struct program p = { .in = &in, .still = true };
+
+	p.f = fuzz_machine(base == FULL ? B64 : (enum state_base)base, shadow);
+	fuzz_trace = &traces[shadow];
+	fuzz_trace->rows = 0;
+	for (unsigned i = 0; i < STEPS_MAX && in.left && !p.over; i++)
+		program_step(&p);
+	program_read_all(&p);
+	fuzz_trace = NULL;
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	run(data, size, false);
+	run(data, size, true);
+	fuzz_same(&traces[0], &traces[1]);
+	return 0;
+}
