@@ -55,12 +55,11 @@ const struct nested_cap_row nested_cap_rows[] = {
 	{ CAP_MISC, BIT(15) | BIT(28) | 0xffffffffull << 32, "there is no SMM monitor" },
 
 	{ CAP_EPT_VPID, EPTCAP_EXEC_ONLY | EPTCAP_WALK4 | EPTCAP_UC | EPTCAP_WB |
-		EPTCAP_2M | EPTCAP_1G | EPTCAP_INVEPT | EPTCAP_AD |
+		EPTCAP_2M | EPTCAP_1G | EPTCAP_INVEPT | EPTCAP_AD | EPTCAP_ADV_INFO |
 		EPTCAP_INVEPT_SINGLE | EPTCAP_INVEPT_GLOBAL, NULL },
 	{ CAP_EPT_VPID, EPTCAP_INVVPID | EPTCAP_INVVPID_ADDR | EPTCAP_INVVPID_SINGLE |
 		EPTCAP_INVVPID_ALL | EPTCAP_INVVPID_SINGLE_RG, NULL },
 	{ CAP_EPT_VPID, EPTCAP_WALK5, "ept12 is walked with four levels" },
-	{ CAP_EPT_VPID, EPTCAP_ADV_INFO, "reflected violations do not carry it" },
 };
 const unsigned nested_cap_row_count = ARRAY_SIZE(nested_cap_rows);
 
