@@ -11,9 +11,7 @@
 /* Fields that no guest here changes, each with its own value in every VMCS */
 static const u16 kept_fields[] = {
 	GUEST_FS_BASE, GUEST_GS_BASE, GUEST_SYSENTER_ESP, GUEST_SYSENTER_EIP, GUEST_SYSENTER_CS,
-	CR0_SHADOW, CR4_SHADOW, TSC_OFFSET, PF_ERROR_MATCH, PF_ERROR_MASK, CR3_TARGET0, CR3_TARGET1,
-	TPR_THRESHOLD, EXECUTIVE_VMCS, IO_BITMAP_A, IO_BITMAP_B, ENTRY_INTR_ERROR, GUEST_FS_LIMIT,
-	PLE_GAP, GUEST_IDTR_BASE,
+	CR0_SHADOW, CR4_SHADOW, TSC_OFFSET, PF_ERROR_MATCH, CR3_TARGET1, TPR_THRESHOLD, IO_BITMAP_B,
 };
 
 static struct vm vms[VMS];
@@ -108,11 +106,10 @@ static void test_rounds(void)
 {
 	u32 random = 1;
 
-	for (unsigned int round = 0; round < 3; round++)
-		for (unsigned int i = 0; i < VMS; i++)
-			run_vm(i);
+	for (unsigned int i = 0; i < VMS; i++)
+		run_vm(i);
 	print("in turns: %u wrong\n", wrong);
-	for (unsigned int n = 0; n < 3 * VMS; n++) {
+	for (unsigned int n = 0; n < VMS; n++) {
 		random = random * 1664525 + 1013904223;
 		run_vm((random >> 16) % VMS);
 	}
@@ -124,7 +121,7 @@ static void test_rounds(void)
 	for (unsigned int i = VMS; i-- > 0; )
 		run_vm(i);
 	print("some cleared, some moved: %u wrong\n", wrong);
-	for (unsigned int n = 0; n < 200; n++) {
+	for (unsigned int n = 0; n < 50; n++) {
 		run_vm(7);
 		run_vm(200);
 	}
