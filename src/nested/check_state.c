@@ -35,7 +35,6 @@ static bool rip_and_rflags(const struct check_env *e, struct check_failure *f)
 		CHECK(RIP_32, !(rip >> 32));
 	CHECK(RFLAGS_RESERVED, !(rflags & RFLAGS_RESERVED_0) && (rflags & RFLAGS_FIXED));
 	CHECK(RFLAGS_VM, !(rflags & RFLAGS_VM) || (!check_guest_64(e) && pe));
-	CHECK(RFLAGS_IF, (rflags & RFLAGS_IF) || !check_injects(e, INTR_TYPE_EXTERNAL));
 	return true;
 }
 
@@ -97,6 +96,7 @@ static bool blocking(const struct check_env *e, struct check_failure *f)
 	CHECK(BLOCKING_RESERVED, !(state & BLOCKED_RESERVED) && (sgx || !(state & BLOCKED_ENCLAVE)));
 	CHECK(BLOCKING_BOTH, (state & BLOCKED_INSTRUCTION) != BLOCKED_INSTRUCTION);
 	CHECK(BLOCKING_STI_IF, !(state & BLOCKED_BY_STI) || (FIELD(GUEST_RFLAGS) & RFLAGS_IF));
+	CHECK(RFLAGS_IF, (FIELD(GUEST_RFLAGS) & RFLAGS_IF) || !check_injects(e, INTR_TYPE_EXTERNAL));
 	CHECK(BLOCKING_INTERRUPT, !(state & BLOCKED_INSTRUCTION) ||
 				  !check_injects(e, INTR_TYPE_EXTERNAL));
 	CHECK(BLOCKING_NMI_MOV_SS, !nmi || !(state & BLOCKED_BY_MOV_SS));

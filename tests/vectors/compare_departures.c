@@ -1,0 +1,67 @@
+/* Which differences are known: departures.def. */
+#include "compare.h"
+
+#define PASSES 0
+
+static const struct row {
+	u8 outcome;
+	const char *version, *text;
+} rows[] = {
+#define D(id, outcome, version, condition, text) { outcome, version, #id " " text },
+#define R(outcome, version, condition, text) { outcome, version, text },
+#include "departures.def"
+#undef D
+#undef R
+	{ 0, "", NULL },
+};
+const unsigned departure_count = ARRAY_SIZE(rows) - 1;
+
+/* For conditions: a field, and the field that the check failed for. */
+#undef V
+#define V(name) (j->v[VF_##name])
+#define SET(name, bits) (!!(V(name) & (bits)))
+#define CAN(control, bits) (!!(j->caps.control.may & (bits)))
+
+static bool of_version(const struct judge *j, const struct row *row)
+{
+	return !row->version[0] || !strcmp(row->version, j->version);
+}
+
+int departure_of_check(const struct judge *j, enum check_id id, unsigned field, u8 *outcome)
+{
+	int n = 0;
+
+	(void)field;
+#define D(check, result, version, condition, text) \
+	if (id == CHECK_##check && of_version(j, &rows[n]) && (condition)) { \
+		*outcome = result; \
+		return n; \
+	} \
+	n++;
+#define R(result, version, condition, text) n++;
+#include "departures.def"
+#undef D
+#undef R
+	return -1;
+}
+
+int departure_refusal(const struct judge *j, u8 got)
+{
+	int n = 0;
+
+#define D(check, result, version, condition, text) n++;
+#define R(result, version, condition, text) \
+	if (got == (result) && of_version(j, &rows[n]) && (condition)) \
+		return n; \
+	n++;
+#include "departures.def"
+#undef D
+#undef R
+	(void)j, (void)got, (void)n;
+	return -1;
+}
+
+const char *departure_text(int row)
+{
+	return rows[row].text;
+}

@@ -1,0 +1,88 @@
+/*
+ * Between the files of the generator: the vector in the making, its random
+ * numbers, and the values that lie at the boundaries of rules.
+ */
+#pragma once
+
+#include "gen.h"
+#include "vmx.h"
+#include "vmx_caps.h"
+#include "x86.h"
+
+struct gen {
+	const struct gen_world *world;
+	struct vmx_caps caps;
+	u64 state;
+	u64 *v;
+	bool host32;
+};
+
+#define V(name) (g->v[VF_##name])
+#define WORLD(name) (g->world->w[W_##name])
+#define PAGE(name) (WORLD(SCRATCH) + PAGE_##name * (u64)GEN_PAGE_SIZE)
+#define PICK(g, ...) ({ \
+	const u64 from_[] = { __VA_ARGS__ }; \
+	from_[gen_below(g, ARRAY_SIZE(from_))]; \
+})
+
+/* One draw an expression: C does not say in which order operands are evaluated. */
+u64 gen_random(struct gen *g);
+u64 gen_below(struct gen *g, u64 n);
+static inline bool gen_one_in(struct gen *g, u64 n)
+{
+	return gen_below(g, n) == 0;
+}
+
+/* A linear address at a boundary of canonicality, or well off it. */
+u64 gen_linear(struct gen *g);
+/* A physical address about which page-aligned, wide-enough rules can differ; page itself often. */
+u64 gen_physical(struct gen *g, u64 page, u64 alignment);
+
+/* Control bits, where the CPU may have them. */
+static inline bool gen_pin(struct gen *g, u32 bits)
+{
+	V(PIN_CONTROLS) |= bits & g->caps.pin.may;
+	return !(bits & ~g->caps.pin.may);
+}
+
+static inline bool gen_proc(struct gen *g, u32 bits)
+{
+	V(PROC_CONTROLS) |= bits & g->caps.proc.may;
+	return !(bits & ~g->caps.proc.may);
+}
+
+static inline bool gen_proc2(struct gen *g, u32 bits)
+{
+	if (!gen_proc(g, PROC_SECONDARY))
+		return false;
+	V(PROC2_CONTROLS) |= bits & g->caps.proc2.may;
+	return !(bits & ~g->caps.proc2.may);
+}
+
+static inline bool gen_exit(struct gen *g, u32 bits)
+{
+	V(EXIT_CONTROLS) |= bits & g->caps.exit.may;
+	return !(bits & ~g->caps.exit.may);
+}
+
+static inline bool gen_entry_control(struct gen *g, u32 bits)
+{
+	V(ENTRY_CONTROLS) |= bits & g->caps.entry.may;
+	return !(bits & ~g->caps.entry.may);
+}
+
+static inline u64 gen_too_high(const struct gen *g)
+{
+	return BIT(g->caps.maxphyaddr);
+}
+
+/* gen.c: the capabilities that the world describes. */
+void gen_caps(const struct gen_world *world, struct vmx_caps *c);
+
+/* gen_base.c: a valid state; gen_controls.c, gen_host.c, gen_guest.c: what breaks it. */
+void gen_base(struct gen *g);
+typedef void (*gen_mutator)(struct gen *g);
+extern const gen_mutator gen_control_mutators[], gen_host_mutators[], gen_guest_mutators[];
+extern const unsigned gen_control_mutator_count, gen_host_mutator_count, gen_guest_mutator_count;
+void gen_pat(struct gen *g, u64 *pat);	/* gen_host.c */
+void gen_event(struct gen *g);		/* gen_controls.c: an event, mostly a good one */
