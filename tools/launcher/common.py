@@ -8,6 +8,8 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,10 +28,38 @@ def warn(text):
     say(f"warning: {text}")
 
 
+@contextlib.contextmanager
+def sign_of_life(what):
+    """Show that something goes on while the body takes long: a counter, or a line now and then."""
+    ended = threading.Event()
+    tty = sys.stderr.isatty()
+
+    def show():
+        began = time.monotonic()
+        shown = False
+        while not ended.wait(1 if shown and tty else 3 if tty else 15):
+            seconds = time.monotonic() - began
+            text = f"... {what}: {seconds:.0f} s"
+            sys.stderr.write(f"\r{text}" if tty else f"{text}\n")
+            sys.stderr.flush()
+            shown = True
+        if shown and tty:
+            sys.stderr.write("\r\033[K")
+
+    shower = threading.Thread(target=show, daemon=True)
+    shower.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        shower.join()
+
+
 def run_quietly(argv, what, **options):
     """Run a helper program; its output is shown only when it fails."""
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          stdin=subprocess.DEVNULL, text=True, errors="replace", **options)
+    with sign_of_life(what):
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdin=subprocess.DEVNULL, text=True, errors="replace", **options)
     if done.returncode:
         tail = "\n".join(done.stdout.strip().splitlines()[-15:])
         raise UserError(f"{what} failed (status {done.returncode} of {argv[0]}):\n{tail}")

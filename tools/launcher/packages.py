@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 
-from launcher.common import UserError, say
+from launcher.common import UserError, say, sign_of_life
 
 # group: ((package, what it is needed for), ...)
 GROUPS = {
@@ -65,8 +65,10 @@ def _apt(*words):
     argv = ["apt-get", *words]
     if os.geteuid():
         argv = ["sudo", "env", "DEBIAN_FRONTEND=noninteractive", *argv]
-    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
+    with sign_of_life(f"apt-get {words[0]}"):
+        return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace",
+                              env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
 
 
 def install(*groups):
