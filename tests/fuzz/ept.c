@@ -1,0 +1,259 @@
+/*
+ * EPTs of L1 made of an input, changed with and without INVEPT, faults of L2 on
+ * them, memory that L0 takes away: ept02 is always what the simple model of
+ * tests/unit/ept12_builder.h says, or was when L1 last told.
+ */
+#include "fuzz.h"
+
+#include "ept12_builder.h"
+
+#define PAGES 12u		/* of L1's tables, from TABLES on; the first is the root */
+#define POOL_PAGES 12u		/* for ept02: few, so that roots are recycled */
+#define STEPS_MAX 300
+
+struct scene {
+	struct machine *m;
+	struct l1 l;
+	struct fuzz_input *in;
+	u64 role;
+	bool told;		/* L1 executed INVEPT after its last change */
+};
+
+static const u64 gpas[] = {
+	0, 0x1000, 0x1ff000, SZ_2M, 7 * SZ_2M + 0x5000, SZ_1G, SZ_1G + 0x3456, 3 * SZ_1G + SZ_2M,
+	BIT(39), BIT(39) + SZ_1G, (1ull << 48) - PAGE_SIZE, 1ull << 48,
+};
+
+static u64 read_gpa(struct fuzz_input *in)
+{
+	u8 which = fuzz_u8(in);
+
+	return which < 0xc0 ? gpas[which % ARRAY_SIZE(gpas)] : fuzz_value(in) & (BIT(49) - 1);
+}
+
+/* A page for an entry: a table, data mapped by ept01 in some way, or anything. */
+static u64 read_page(struct fuzz_input *in)
+{
+	u8 how = fuzz_u8(in);
+
+	if (how < 0x80)
+		return TABLES + how % PAGES * PAGE_SIZE;
+	if (how < 0xc0)
+		return DATA + (how & 7) * SZ_1G + (how >> 3 & 7) * SZ_2M;
+	return fuzz_value(in);
+}
+
+static void write_entry(struct scene *s)
+{
+	u8 where = fuzz_u8(s->in);
+	u64 gpa = read_gpa(s->in), entry = read_page(s->in) | fuzz_bytes(s->in, 2);
+	u32 level = 1 + (where >> 4 & 3);
+
+	l1_write(&s->l, TABLES + where % PAGES * PAGE_SIZE + 8 * (u64)ept_index(gpa, level), entry);
+	s->told = false;
+}
+
+/* What a processor holds for this address is at worst what L1 has not yet taken back. */
+static void check_safe(const struct hw_walk *hw)
+{
+	assert_false(hw->hpa >= HOME && hw->hpa < HOME + (HOME_PAGES01 + HOME_PAGES02) * PAGE_SIZE);
+	assert_false((hw->rights & EPT_W) && !(hw->rights & EPT_R));
+}
+
+static void check_mapping(struct scene *s, u64 gpa, const struct hw_walk *hw)
+{
+	struct l1_meaning means = l1_means(&s->l, s->role & ~EPT02_ROLE_MBEC, gpa);
+	struct ept01_mapping map;
+	u64 rights01;
+
+	check_safe(hw);
+	if (!s->told)
+		return;
+	assert_int_equal(means.what, MEANS_PAGE);
+	map = ept01_lookup(&s->m->ept01, GPA1(means.gpa1));
+	assert_true(map.present);
+	rights01 = map.perms | (map.perms & EPT_X ? EPT_XU : 0ull);
+	assert_int_equal(hw->hpa, map.hpa.v);
+	assert_false(hw->rights & ~(means.rights & rights01));
+	assert_int_equal(hw->leaf & (EPT_MT | EPT_IPAT), means.leaf & (EPT_MT | EPT_IPAT));
+	if (s->l.ad) {
+		assert_true(means.a_and);
+		if (!(means.leaf & EPT_D))
+			assert_false(hw->rights & EPT_W);
+	}
+}
+
+/* The verdict on an access that ept02 does not allow, by the model. */
+static void check_verdict(struct scene *s, u64 need, enum ept02_verdict verdict,
+			  const struct l1_meaning *means, const struct ept02_fault *out)
+{
+	switch (verdict) {
+	case EPT02_REFLECT_MISCONFIG:
+		assert_int_equal(means->what, MEANS_NONSENSE);
+		break;
+	case EPT02_REFLECT_VIOLATION:
+		assert_int_not_equal(means->what, MEANS_NONSENSE);
+		if (means->what == MEANS_PAGE && !s->l.mbec)
+			assert_true(need & ~means->rights);
+		assert_int_equal(out->qualification >> EPTQ_RIGHTS_SHIFT & EPT_RWX,
+				 means->what == MEANS_PAGE ? means->rights & EPT_RWX : 0);
+		break;
+	case EPT02_L0:
+		assert_int_equal(means->what, MEANS_PAGE);
+		assert_int_equal(out->gpa1.v, means->gpa1);
+		break;
+	case EPT02_FILLED:
+		assert_int_equal(means->what, MEANS_PAGE);
+		break;
+	}
+}
+
+/* One access by L2: through ept02 if that has it, else through the engine. */
+static void access(struct scene *s)
+{
+	u64 gpa = read_gpa(s->in), q = fuzz_bytes(s->in, 2) & 0x1187, need;
+	struct hw_walk hw = { 0 };
+	struct ept02_fault out;
+	struct l1_meaning means;
+	struct ept02 *root;
+	enum ept02_verdict verdict;
+
+	q |= 1ull << fuzz_below(s->in, 3);
+	if (!(q & EPTQ_GLA_VALID))
+		q &= ~EPTQ_GLA_FINAL;
+	ept02_root(&s->m->set, s->role, &root);
+	if (gpa < BIT(48))
+		hw = hw_walk(&s->m->vm, root->eptp, s->l.mbec, gpa);
+	if (hw.present)
+		check_mapping(s, gpa, &hw);
+	q |= (hw.rights & EPT_RWX) << EPTQ_RIGHTS_SHIFT | (hw.rights & EPT_XU ? EPTQ_MAY_XU : 0);
+	need = q & EPTQ_ACCESS;
+	if (s->l.ad && (q & EPTQ_GLA_VALID) && !(q & EPTQ_GLA_FINAL))
+		need |= EPTQ_READ | EPTQ_WRITE;
+	if (hw.present && !(need & ~hw.rights))
+		return;
+	means = l1_means(&s->l, s->role & ~EPT02_ROLE_MBEC, gpa);
+	verdict = ept02_fault(&s->m->set, root, GPA2(gpa), q, &out);
+	check_verdict(s, need, verdict, &means, &out);
+	if (verdict != EPT02_FILLED)
+		return;
+	hw = hw_walk(&s->m->vm, root->eptp, s->l.mbec, gpa);
+	assert_true(hw.present && (s->l.mbec || !(need & ~hw.rights)));
+	check_mapping(s, gpa, &hw);
+}
+
+static void invept(struct scene *s)
+{
+	if (fuzz_flip(s->in))
+		ept02_invalidate_all(&s->m->set);
+	else
+		ept02_invalidate(&s->m->set, s->role);
+	s->told = true;
+}
+
+/* L0 write-protects a page of L1, or takes it away. */
+static void take_away(struct scene *s)
+{
+	static const u32 rights[] = { 0, EPT_R, EPT_R | EPT_X, EPT_RWX };
+	u64 page = DATA + fuzz_below(s->in, 5) * SZ_1G + fuzz_below(s->in, 4) * (SZ_2M + PAGE_SIZE);
+
+	assert_true(ept01_protect(&s->m->ept01, GPA1(page), rights[fuzz_below(s->in, 4)]));
+	ept02_unmap_gpa1(&s->m->set, GPA1(page), PAGE_SIZE);
+}
+
+/* Another EPT of L1's: its role recycles the pages of this one. */
+static void other_root(struct scene *s)
+{
+	struct ept02_fault out;
+	struct ept02 *root;
+	u64 role = (TABLES + fuzz_below(s->in, PAGES) * PAGE_SIZE) | EPTP_WALK_4 | MT_WB;
+
+	if ((role ^ s->role) & EPT_ADDR) {
+		ept02_root(&s->m->set, role, &root);
+		ept02_fault(&s->m->set, root, GPA2(read_gpa(s->in)), EPTQ_READ, &out);
+	}
+}
+
+/* L1's memory: its tables one to one, data in pages of all sizes, some with less rights. */
+static void map_memory(struct machine *m)
+{
+	static const u32 rights[] = { EPT_RWX, EPT_RWX, EPT_R | EPT_X, EPT_R };
+	struct ept01 *e = &m->ept01;
+
+	assert_true(ept01_map(e, GPA1(0), TABLES_END, HPA(0), EPT_RWX, MT_WB));
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(ept01_map(e, GPA1(DATA + i * SZ_1G), SZ_1G, HPA((4 + i) * SZ_1G),
+				      rights[i], MT_WB));
+	assert_true(ept01_map(e, GPA1(DATA + 4 * SZ_1G), 2 * SZ_2M, HPA(SZ_1G), EPT_RWX, MT_WB));
+}
+
+/* The machine as it was after its start; only what may have been written since is put back. */
+static struct machine *machine_again(void)
+{
+	static struct machine live, start;
+	static u8 *tables01;
+	size_t len = start.pool01.fresh * PAGE_SIZE;
+
+	if (!tables01) {
+		machine_init(&live, 1, HOME_PAGES01, POOL_PAGES);
+		map_memory(&live);
+		start = live;
+		len = start.pool01.fresh * PAGE_SIZE;
+		tables01 = malloc(len);
+		assert_non_null(tables01);
+		memcpy(tables01, live.vm.memory.ram + HOME, len);
+		return &live;
+	}
+	memcpy(live.vm.memory.ram + HOME, tables01, len);
+	memset(live.vm.memory.ram + TABLES, 0, PAGES * PAGE_SIZE);
+	live = start;
+	return &live;
+}
+
+static void choose_machine(struct scene *s, u8 how)
+{
+	struct ept02_set *set = &s->m->set;
+
+	s->l = (struct l1){ .m = s->m, .ad = how & 1, .mbec = how & 2 };
+	set->caps12.exec_only = !(how & 4);
+	set->caps12.pg_1g = !(how & 8);
+	set->caps12.adv_exit_info = how & 16;
+	set->caps_hw.adv_exit_info = how & 32;
+	s->role = TABLES | EPTP_WALK_4 | MT_WB | (s->l.ad ? EPTP_AD : 0) |
+		  (s->l.mbec ? EPT02_ROLE_MBEC : 0);
+}
+
+static void step(struct scene *s)
+{
+	switch (fuzz_below(s->in, 16)) {
+	case 0:
+		invept(s);
+		break;
+	case 1:
+		take_away(s);
+		break;
+	case 2:
+		other_root(s);
+		break;
+	case 3:
+		write_entry(s);
+		invept(s);
+		break;
+	case 4: case 5: case 6: case 7: case 8:
+		write_entry(s);
+		break;
+	default:
+		access(s);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	struct fuzz_input in = { data, size };
+	struct scene s = { .m = machine_again(), .in = &in, .told = true };
+
+	choose_machine(&s, fuzz_u8(&in));
+	for (unsigned i = 0; i < STEPS_MAX && in.left; i++)
+		step(&s);
+	return 0;
+}
