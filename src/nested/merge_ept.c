@@ -7,12 +7,18 @@
 
 #include "engine_ops.h"
 
+static u64 role_of(const struct nested_vmcs *s)
+{
+	return s->v[VF_EPT_POINTER] |
+	       (nested_proc2(s) & PROC2_MODE_BASED_EXEC ? EPT02_ROLE_MBEC : 0);
+}
+
 struct ept02 *nested_ept02(struct nested_vcpu *n, struct nested_vmcs *s)
 {
-	struct ept02 *e = s->ept02;
+	u64 role = role_of(s);
 
-	if (unlikely(!e || e->role != s->v[VF_EPT_POINTER]))
-		ept02_root(n->ept02s, s->v[VF_EPT_POINTER], &s->ept02);
+	if (unlikely(!s->ept02 || s->ept02->role != role))
+		ept02_root(n->ept02s, role, &s->ept02);
 	return s->ept02;
 }
 

@@ -1,5 +1,5 @@
 /*
- * What EPT can do beyond mapping: advanced exit information. Each part needs the processor to have it;
+ * What EPT can do beyond mapping: advanced exit information, mode-based execute control. Each part needs the processor to have it;
  * a machine that offers it on a processor must do what that processor does.
  */
 #include "vmx_ept2.h"
@@ -58,15 +58,20 @@ void map(u64 *root, unsigned int n, const u64 *page, u64 rights)
 	invalidate(root);
 }
 
-static void use_all(u64 *of, unsigned int level)
+static void set_below(u64 *of, unsigned int level, u64 bits)
 {
 	for (unsigned int i = 0; i < 512; i++) {
 		if (!(of[i] & EPT_RWX))
 			continue;
-		of[i] |= EPT_FLAGS;
+		of[i] |= bits;
 		if (level > 1 && !(of[i] & EPT_LARGE))
-			use_all((u64 *)(of[i] & 0xffffffffff000), level - 1);
+			set_below((u64 *)(of[i] & 0xffffffffff000), level - 1, bits);
 	}
+}
+
+void set_everywhere(u64 *root, u64 bits)
+{
+	set_below(root, 4, bits);
 }
 
 u64 *new_root(void)
@@ -74,7 +79,7 @@ u64 *new_root(void)
 	u64 *root = ept_new();
 
 	ept_identity(root, BIT(32), 2 << 20);
-	use_all(root, 4);
+	set_everywhere(root, EPT_FLAGS);
 	return root;
 }
 
@@ -123,6 +128,7 @@ int main(void)
 	vmx_on();
 	vm_init(&vm);
 	test_advanced(&vm);
+	test_mode_exec(&vm);
 	vmx_off();
 	return 0;
 }

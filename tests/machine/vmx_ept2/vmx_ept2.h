@@ -24,6 +24,8 @@ extern const char guest_read[], guest_write[], guest_jump[];
 /* A guest with EPT tables root, where everything but the window is mapped, accessed and dirty. */
 void reset(struct vm *vm, const u64 *root);
 u64 *new_root(void);
+/* Sets bits in every entry that is present. */
+void set_everywhere(u64 *root, u64 bits);
 /* In root, page n of the window is this page, with these rights (and other bits); and INVEPT. */
 void map(u64 *root, unsigned int n, const u64 *page, u64 rights);
 /* The guest's rights to it. */
@@ -42,5 +44,6 @@ void show(struct vm *vm, const char *code, u64 address);
 void show_entry(struct vm *vm, const char *text);
 
 void test_advanced(struct vm *vm);
+void test_mode_exec(struct vm *vm);
 
 #endif
