@@ -364,7 +364,7 @@ static void every_entry_gets_the_verdict_of_the_rules(void **state)
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(bases); i++)
 		for (unsigned shadow = 0; shadow < 2; shadow++)
-			verdicts(bases[i], shadow, 4000);
+			verdicts(bases[i], shadow, 1200);
 }
 
 /* The same instructions with and without a hardware shadow VMCS. */
