@@ -1,5 +1,5 @@
 /*
- * MSR and I/O bitmaps: L1's OR L0's, in a page of L0. A merged page is rebuilt
+ * MSR, I/O, VMREAD and VMWRITE bitmaps: L1's OR L0's, in a page of L0. A merged page is rebuilt
  * only when L1 wrote to its own (which is write-protected meanwhile) or named
  * another. Source: SDM 3C "I/O-Bitmap Addresses", "MSR-Bitmap Address".
  */
@@ -44,6 +44,22 @@ static void merge_io(struct nested_vcpu *n, struct nested_vmcs *s, bool fresh)
 	}
 }
 
+/* L2 reaches no field that L1 has not got, whatever L1's bitmap says. */
+static void merge_fields(struct nested_vcpu *n, struct nested_vmcs *s, bool fresh)
+{
+	static const u8 field[2] = { VF_VMREAD_BITMAP, VF_VMWRITE_BITMAP };
+	static const u32 enc[2] = { VMCS_VMREAD_BITMAP, VMCS_VMWRITE_BITMAP };
+
+	for (unsigned i = 0; i < 2; i++) {
+		u64 source = s->v[field[i]];
+
+		if (unlikely(!up_to_date(&s->field_bitmap[i], source)))
+			merge_page(n, &s->field_bitmap[i], source, n->fields_bitmap);
+		if (fresh)
+			op_hw_write(n, enc[i], s->field_bitmap[i].page.v);
+	}
+}
+
 void nested_merge_bitmaps(struct nested_vcpu *n, struct nested_vmcs *s, bool fresh)
 {
 	u64 proc = s->v[VF_PROC_CONTROLS];
@@ -58,6 +74,8 @@ void nested_merge_bitmaps(struct nested_vcpu *n, struct nested_vmcs *s, bool fre
 	}
 	if (fresh || (proc & PROC_IO_BITMAPS))
 		merge_io(n, s, fresh);
+	if (unlikely(nested_proc2(s) & PROC2_SHADOW_VMCS))
+		merge_fields(n, s, fresh);
 }
 
 void nested_page_written(struct nested_vcpu *n, gpa1_t page)
@@ -67,9 +85,12 @@ void nested_page_written(struct nested_vcpu *n, gpa1_t page)
 
 		if (s->msr_bitmap.source.v == page.v)
 			s->msr_bitmap.valid = false;
-		for (unsigned b = 0; b < 2; b++)
+		for (unsigned b = 0; b < 2; b++) {
 			if (s->io_bitmap[b].source.v == page.v)
 				s->io_bitmap[b].valid = false;
+			if (s->field_bitmap[b].source.v == page.v)
+				s->field_bitmap[b].valid = false;
+		}
 	}
 }
 
@@ -95,6 +116,20 @@ bool nested_l1_wants_msr(struct nested_vcpu *n, u32 msr, bool write)
 	else if (msr > 0x1fff)
 		return true;
 	return l1_bit(n, s->v[VF_MSR_BITMAP], bit);
+}
+
+/*
+ * SDM 3C "VMREAD": bits 63:15 of the encoding always exit. A field that L1 has
+ * exits only when L1's bitmap said so at the entry.
+ */
+bool nested_l1_wants_field(struct nested_vcpu *n, u64 encoding, bool write)
+{
+	const struct nested_vmcs *s = n->current;
+
+	if (!(nested_proc2(s) & PROC2_SHADOW_VMCS) || encoding >> 15 ||
+	    nested_field_of(n, encoding) >= 0)
+		return true;
+	return l1_bit(n, s->v[write ? VF_VMWRITE_BITMAP : VF_VMREAD_BITMAP], (u32)encoding);
 }
 
 bool nested_l1_wants_io(struct nested_vcpu *n, u16 port, u32 size)

@@ -23,10 +23,9 @@ const struct nested_cap_row nested_cap_rows[] = {
 	{ CAP_PROC2, PROC2_APIC_ACCESS | PROC2_EPT | PROC2_DESCRIPTOR_TABLE |
 		PROC2_RDTSCP | PROC2_X2APIC_MODE | PROC2_VPID | PROC2_WBINVD |
 		PROC2_UNRESTRICTED | PROC2_APIC_REGISTER | PROC2_VIRTUAL_INTR |
-		PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_RDSEED |
+		PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_SHADOW_VMCS | PROC2_RDSEED |
 		PROC2_XSAVES | PROC2_TSC_SCALING | PROC2_USER_WAIT, NULL },
 	{ CAP_PROC2, PROC2_VMFUNC, "EPTP switching would bypass ept02" },
-	{ CAP_PROC2, PROC2_SHADOW_VMCS, "VMREAD and VMWRITE of L2 always exit" },
 	{ CAP_PROC2, PROC2_ENCLS | PROC2_ENCLV, "SGX state is not merged" },
 	{ CAP_PROC2, PROC2_PML, "the hardware would log addresses of L2 to L0's page" },
 	{ CAP_PROC2, PROC2_EPT_VE, "violations that L0 absorbs would reach L2" },
@@ -127,6 +126,8 @@ void nested_caps_init(struct nested_vcpu *n)
 	c->pin = reduce(hw->pin, CAP_PIN);
 	c->proc = reduce(hw->proc, CAP_PROC);
 	c->proc2 = reduce(hw->proc2, CAP_PROC2);
+	if (!n->use_shadow)	/* it is the hardware that serves L2 */
+		c->proc2.may &= ~PROC2_SHADOW_VMCS;
 	c->exit = reduce(hw->exit, CAP_EXIT);
 	c->entry = reduce(hw->entry, CAP_ENTRY);
 	/* VMWRITE always exits or goes to a shadow: writing any field is ours to give. */

@@ -30,11 +30,21 @@ void nested_merge_ept(struct nested_vcpu *n, struct nested_vmcs *s);
 void nested_merge_pdptes(struct nested_vcpu *n, struct nested_vmcs *s);
 void nested_merge_vpid(struct nested_vcpu *n, struct nested_vmcs *s);
 
+/* link.c: the active VMCS that L2 reads and writes by shadowing, or NULL. */
+struct nested_vmcs *nested_link(const struct nested_vmcs *s);
+/* The checks of the link pointer passed before, and nothing changed since. */
+bool nested_link_is_known(const struct nested_vmcs *s);
+/* They passed: makes the VMCS active that the link pointer names. vmcs01 is current. */
+void nested_find_link(struct nested_vcpu *n, struct nested_vmcs *s);
+void nested_merge_link(struct nested_vcpu *n, struct nested_vmcs *s);
+
 /* bitmaps.c: merged pages of slot s (fresh: vmcs02 must be told of them anew), and
  * what L1's own bitmaps say. */
 void nested_merge_bitmaps(struct nested_vcpu *n, struct nested_vmcs *s, bool fresh);
 bool nested_l1_wants_msr(struct nested_vcpu *n, u32 msr, bool write);
 bool nested_l1_wants_io(struct nested_vcpu *n, u16 port, u32 size);
+/* VMREAD or VMWRITE of L2, of the field with this encoding. */
+bool nested_l1_wants_field(struct nested_vcpu *n, u64 encoding, bool write);
 
 /* msr_list.c: 0, or the 1-based index of the entry that failed. vmcs: the area of
  * VMCS-held MSRs that a load goes to is the current hardware VMCS. */

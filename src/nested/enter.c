@@ -50,7 +50,7 @@ static struct outcome check_control_and_host(struct nested_vcpu *n, struct neste
 /* What only L0 sees of the guest state, or must know before it loads MSRs. */
 static bool guest_needs_software(const struct nested_vmcs *s)
 {
-	return s->v[VF_VMCS_LINK_POINTER] != ~0ull || s->v[VF_ENTRY_MSR_LOAD_COUNT];
+	return !nested_link_is_known(s) || s->v[VF_ENTRY_MSR_LOAD_COUNT];
 }
 
 static struct outcome check_guest(struct nested_vcpu *n, struct nested_vmcs *s)
@@ -77,6 +77,7 @@ static void prepare_vmcs02(struct nested_vcpu *n, struct nested_vmcs *s)
 {
 	op_hw_init_vmcs02(n);
 	op_hw_write(n, VMCS_VMCS_LINK_POINTER, ~0ull);
+	s->link02 = HPA(~0ull);
 	s->ready02 = true;
 	s->eptp02 = 0;
 	s->vpid02 = 0;
@@ -87,11 +88,11 @@ struct outcome nested_enter(struct nested_vcpu *n)
 	struct nested_vmcs *s = n->current;
 	struct nested_state01 l1;
 	struct outcome o;
-	bool software;
+	bool software, away;
 	u32 failed;
 
-	nested_shadow_pull(n, s);
 	read_state01(n, &l1);
+	away = nested_shadow_take(n, s);
 	/* The host-state rules depend on L1's mode, which is no field. */
 	if (unlikely((l1.efer ^ s->efer_checked) & EFER_LMA))
 		s->unchecked |= BIT32(GROUP_HOST);
@@ -99,6 +100,8 @@ struct outcome nested_enter(struct nested_vcpu *n)
 	software = guest_needs_software(s);
 	/* What the hardware checks before the guest state, it would find too late. */
 	if (software || (s->unchecked & (BIT32(GROUP_CTL) | BIT32(GROUP_HOST)))) {
+		if (away)
+			op_hw_load(n, n->vmcs01);
 		o = check_control_and_host(n, s);
 		if (o.kind != OUT_OK)
 			return o;
@@ -107,7 +110,10 @@ struct outcome nested_enter(struct nested_vcpu *n)
 		o = check_guest(n, s);
 		if (o.kind != OUT_OK)
 			return nested_fail_entry(n, s, o.error_code, o.value);
+		nested_find_link(n, s);
 	}
+	if (nested_link(s))
+		nested_shadow_give(n, nested_link(s));
 	op_hw_load(n, s->vmcs02);
 	if (!s->ready02)
 		prepare_vmcs02(n, s);

@@ -5,7 +5,9 @@
 #include "nested/engine.h"
 
 #include "engine_ops.h"
+#include "nested/operand.h"
 #include "nested/slots.h"
+#include "x86.h"
 
 /* Which exit-information fields a reason defines, from exits.def. */
 enum { Q = 1, L = 2, I = 4, V = 8, A = 16, P = 32 };
@@ -125,8 +127,8 @@ enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_inf
 	stored = nested_msr_store(n, GPA1(s->v[VF_EXIT_MSR_STORE_ADDR]),
 				  s->v[VF_EXIT_MSR_STORE_COUNT]);
 	n->in_l2 = false;
+	nested_shadow_give(n, s);
 	op_hw_load(n, n->vmcs01);
-	nested_shadow_push(n, s);
 	if (likely(stored))
 		nested_load_host_state(n, s, info, efer, pat);
 	else
@@ -165,8 +167,19 @@ static bool owns_msr(struct nested_vcpu *n, bool write)
 	return nested_l1_wants_msr(n, (u32)n->gpr[GPR_RCX], write);
 }
 
+static bool owns_field(struct nested_vcpu *n, bool write)
+{
+	u32 info = (u32)op_hw_read(n, VMCS_EXIT_INSTR_INFO);
+	struct nested_insn in = { .n = n };
+
+	in.mode64 = op_hw_read(n, VMCS_GUEST_EFER) & EFER_LMA;	/* else #UD in compatibility mode */
+	return nested_l1_wants_field(n, nested_gpr_read(&in, INSN_REG2(info)), write);
+}
+
 /* The owner column; owner names as in exits.def. */
-enum owner { OWNER_nobody, OWNER_L1, OWNER_exception, OWNER_io, OWNER_msr, OWNER_ept };
+enum owner {
+	OWNER_nobody, OWNER_L1, OWNER_exception, OWNER_io, OWNER_msr, OWNER_field, OWNER_ept,
+};
 static const u8 exit_owner[EXIT_REASON_COUNT] = {
 #define X(reason, name, owner, handler, info) [reason] = OWNER_##owner,
 #include "exits.def"
@@ -180,6 +193,7 @@ static bool l1_owns(struct nested_vcpu *n, u32 basic)
 	case OWNER_exception: return owns_exception(n);
 	case OWNER_io: return owns_io(n);
 	case OWNER_msr: return owns_msr(n, basic == EXIT_MSR_WRITE);
+	case OWNER_field: return owns_field(n, basic == EXIT_VMWRITE);
 	case OWNER_ept: case OWNER_nobody: return false;
 	}
 	return true;

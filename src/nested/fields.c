@@ -51,6 +51,18 @@ int nested_field_index(u32 encoding)
 	return place_index[PLACE(encoding)] - 1;
 }
 
+int nested_field_of(const struct nested_vcpu *n, u64 encoding)
+{
+	int index;
+
+	if (encoding >> 32)
+		return -1;
+	if ((encoding & VMCS_HIGH_ACCESS) && VMCS_WIDTH(encoding) != VMCS_WIDTH_64)
+		return -1;
+	index = nested_field_index((u32)encoding & ~VMCS_HIGH_ACCESS);
+	return index >= 0 && field_test(&n->exists, (unsigned)index) ? index : -1;
+}
+
 const u16 nested_field_encoding[VF_COUNT] = {
 #define F(name, enc, exists, merge, sync, shadow, group) enc,
 #include "vmcs_fields.def"

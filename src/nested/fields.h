@@ -6,6 +6,9 @@
 
 #include "nested/nested.h"
 
+/* The index of the field of L1's VMCS that an encoding names, of whichever half; or -1. */
+int nested_field_of(const struct nested_vcpu *n, u64 encoding);
+
 /* Bits that each field can hold. */
 extern const u64 nested_field_bits[VF_COUNT];
 

@@ -27,6 +27,8 @@ static struct outcome enter(const struct nested_insn *in, bool launch)
 
 	if (!n->current)
 		return VMFAIL_INVALID(in, "there is no current VMCS");
+	if (n->current->is_shadow)
+		return VMFAIL_INVALID(in, "the current VMCS is a shadow VMCS");
 	if (op_hw_read(n, VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_BY_MOV_SS)
 		return VMFAIL(in, VMERR_ENTRY_MOV_SS, "%s", "the instruction before loaded SS");
 	if (launch && n->current->launched)
@@ -115,6 +117,8 @@ struct outcome nested_vmx_instruction(struct nested_vcpu *n, u32 reason)
 		return INSN_FAULT(&in, OUTCOME_UD, why);
 	if (op_hw_read(n, VMCS_GUEST_SS_AR) & AR_DPL)	/* the CPL */
 		return INSN_FAULT(&in, OUTCOME_GP, "CPL is not 0");
+	if (unlikely(n->in_l2))
+		return insn_absent_field(&in);
 	if (row->operands)
 		in.info = (u32)op_hw_read(n, VMCS_EXIT_INSTR_INFO);
 	return row->run(&in);
@@ -132,7 +136,10 @@ void nested_commit_flags(struct nested_vcpu *n, struct outcome o)
 		flags |= RFLAGS_CF;
 	if (o.kind == OUT_VMFAIL_VALID) {
 		flags |= RFLAGS_ZF;
-		nested_field_write(n, n->current, VF_VM_INSTRUCTION_ERROR, o.error_code);
+		if (n->in_l2)
+			n->current->v[VF_VM_INSTRUCTION_ERROR] = o.error_code;
+		else
+			nested_field_write(n, n->current, VF_VM_INSTRUCTION_ERROR, o.error_code);
 	}
 	if (flags != was)
 		op_hw_write(n, VMCS_GUEST_RFLAGS, flags);

@@ -4,25 +4,9 @@
  */
 #include "nested/instr.h"
 
+#include "nested/fields.h"
+
 typedef unsigned long long ull;
-
-/* A field and the half of it that an encoding names. */
-struct component {
-	int index;		/* -1: L1's VMCS has no such component */
-	bool high;
-};
-
-static struct component decode_field(const struct nested_vcpu *n, u64 encoding)
-{
-	struct component c = { -1, encoding & VMCS_HIGH_ACCESS };
-
-	if (encoding >> 32 || (c.high && VMCS_WIDTH(encoding) != VMCS_WIDTH_64))
-		return c;
-	c.index = nested_field_index((u32)encoding & ~VMCS_HIGH_ACCESS);
-	if (c.index >= 0 && !field_test(&n->exists, (unsigned)c.index))
-		c.index = -1;
-	return c;
-}
 
 static size_t operand_size(const struct nested_insn *in)
 {
@@ -34,18 +18,18 @@ struct outcome insn_vmread(const struct nested_insn *in)
 {
 	struct nested_vcpu *n = in->n;
 	u64 encoding, value;
-	struct component c;
+	int index;
 	struct outcome o;
 
 	if (!n->current)
 		return VMFAIL_INVALID(in, "there is no current VMCS");
 	encoding = nested_gpr_read(in, INSN_REG2(in->info));
-	c = decode_field(n, encoding);
-	if (c.index < 0)
+	index = nested_field_of(n, encoding);
+	if (index < 0)
 		return VMFAIL(in, VMERR_UNSUPPORTED_FIELD, "there is no field 0x%llx",
 			      (ull)encoding);
-	value = nested_field_read(n, n->current, (unsigned)c.index);
-	if (c.high)
+	value = nested_field_read(n, n->current, (unsigned)index);
+	if (encoding & VMCS_HIGH_ACCESS)
 		value >>= 32;
 	if (INSN_IS_REGISTER(in->info)) {
 		nested_gpr_write(in, INSN_REG1(in->info), value);
@@ -61,7 +45,7 @@ struct outcome insn_vmwrite(const struct nested_insn *in)
 {
 	struct nested_vcpu *n = in->n;
 	u64 encoding, value = 0;
-	struct component c;
+	int index;
 	struct outcome o;
 
 	if (!n->current)
@@ -71,15 +55,26 @@ struct outcome insn_vmwrite(const struct nested_insn *in)
 	else if (!nested_operand_read(in, &value, operand_size(in), &o))
 		return INSN_FAULT(in, o, "memory operand");
 	encoding = nested_gpr_read(in, INSN_REG2(in->info));
-	c = decode_field(n, encoding);
-	if (c.index < 0)
+	index = nested_field_of(n, encoding);
+	if (index < 0)
 		return VMFAIL(in, VMERR_UNSUPPORTED_FIELD, "there is no field 0x%llx",
 			      (ull)encoding);
 	if (VMCS_TYPE(encoding) == VMCS_TYPE_INFO && !(n->caps.misc & MISC_VMWRITE_ANY))
-		return VMFAIL(in, VMERR_READ_ONLY_FIELD, "%s", nested_field_name[c.index]);
-	if (c.high)
+		return VMFAIL(in, VMERR_READ_ONLY_FIELD, "%s", nested_field_name[index]);
+	if (encoding & VMCS_HIGH_ACCESS)
 		value = value << 32 |
-			(u32)nested_field_read(n, n->current, (unsigned)c.index);
-	nested_field_write(n, n->current, (unsigned)c.index, value);
+			(u32)nested_field_read(n, n->current, (unsigned)index);
+	nested_field_write(n, n->current, (unsigned)index, value);
 	return OUTCOME_OK;
+}
+
+/*
+ * VMREAD or VMWRITE of L2 by VMCS shadowing, of a field that L1 has not got: for
+ * others the hardware serves L2. The memory operand is not looked at.
+ */
+struct outcome insn_absent_field(const struct nested_insn *in)
+{
+	if (in->n->current->v[VF_VMCS_LINK_POINTER] == NESTED_NO_VMPTR.v)
+		return OUTCOME_INVALID;
+	return OUTCOME_VALID(VMERR_UNSUPPORTED_FIELD);
 }

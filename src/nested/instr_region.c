@@ -127,6 +127,14 @@ struct outcome insn_vmclear(const struct nested_insn *in)
 	return OUTCOME_OK;
 }
 
+/* Of a VMCS; with the shadow-VMCS indicator where L1 has VMCS shadowing. */
+static bool revision_is_good(const struct nested_vcpu *n, u32 revision)
+{
+	if (n->caps.proc2.may & PROC2_SHADOW_VMCS)
+		revision &= ~VMCS_SHADOW_INDICATOR;
+	return revision == NESTED_REVISION;
+}
+
 struct outcome insn_vmptrld(const struct nested_insn *in)
 {
 	struct nested_vcpu *n = in->n;
@@ -145,7 +153,7 @@ struct outcome insn_vmptrld(const struct nested_insn *in)
 	if (!s) {
 		u32 revision = read_revision(n, address);
 
-		if (revision != NESTED_REVISION)
+		if (!revision_is_good(n, revision))
 			return VMFAIL(in, VMERR_VMPTRLD_REVISION,
 				      "revision 0x%x at 0x%llx is not 0x%x", revision,
 				      (ull)address, NESTED_REVISION);

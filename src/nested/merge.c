@@ -171,7 +171,9 @@ void nested_merge(struct nested_vcpu *n, struct nested_vmcs *s,
 		merge_apic(n, s);
 	if (s->v[VF_PIN_CONTROLS] & PIN_PREEMPTION_TIMER)
 		op_hw_write(n, VMCS_PREEMPTION_TIMER, s->v[VF_PREEMPTION_TIMER]);
-	nested_merge_bitmaps(n, s, parts & (BIT32(MERGE_CTL) | BIT32(MERGE_MSR) | BIT32(MERGE_IO)));
+	nested_merge_bitmaps(n, s, parts & (BIT32(MERGE_CTL) | BIT32(MERGE_MSR) | BIT32(MERGE_IO) |
+					    BIT32(MERGE_FIELDS)));
+	nested_merge_link(n, s);
 	nested_merge_ept(n, s);
 	nested_merge_pdptes(n, s);
 	nested_merge_vpid(n, s);

@@ -42,6 +42,7 @@ struct nested_vmcs {
 	bool launched;			/* L1's launch state */
 	bool launched02;		/* the hardware's, of vmcs02 */
 	bool ready02;			/* vmcs02 was initialised for this slot */
+	bool is_shadow;			/* of L1's type "shadow": never entered */
 	u32 unchecked;			/* bit per vmcs_group: changed since it passed */
 	u64 efer_checked;		/* L1's when the host state was last checked */
 	hpa_t vmcs02, shadow;		/* hardware regions of this slot; shadow.v == 0: none */
@@ -49,7 +50,10 @@ struct nested_vmcs {
 	struct ept02 *ept02;		/* of the last entry, if its role is still right */
 	u64 eptp02;			/* what vmcs02 holds */
 	u16 vpid02;			/* hardware VPID of the last entry */
+	struct nested_vmcs *link;	/* a guess at the slot of the link pointer, or NULL */
+	hpa_t link02;			/* what vmcs02 holds */
 	struct nested_merged_page msr_bitmap, io_bitmap[2];
+	struct nested_merged_page field_bitmap[2];	/* of VMREAD and VMWRITE */
 	struct field_set dirty;		/* v[] is newer than vmcs02 */
 	struct field_set stale;		/* vmcs02 is newer than v[] */
 	struct field_set shadow_dirty;	/* v[] is newer than the shadow VMCS */
@@ -84,7 +88,9 @@ struct nested_vcpu {
 	u64 ept02_flushed[EPT02_ROOTS];	/* stamp of each root's last INVEPT here */
 	struct nested_vpids vpids;
 	hpa_t msr_bitmap01, io_bitmap01[2];	/* what L0 itself intercepts */
-	hpa_t vmread_bitmap, vmwrite_bitmap;	/* with use_shadow */
+	/* With use_shadow. For ordinary VMCSs of L1; for its shadow VMCSs, reads and writes. */
+	hpa_t vmread_bitmap, vmwrite_bitmap, fields_bitmap;
+	bool linked_shadow;		/* vmcs01 holds fields_bitmap */
 	u64 tsc_offset01;		/* of L1 */
 	u64 eptp01;			/* for an L2 without EPT */
 	u32 entry_controls01;		/* of vmcs01, but for "IA-32e mode guest" */
@@ -113,7 +119,8 @@ bool nested_caps_read(const struct nested_vcpu *n, u32 msr, u64 *value);
 
 /*
  * instr.c: L1 executed a VMX instruction (exit reason VMCALL..VMXON, INVEPT,
- * INVVPID); vmcs01 is current. No side effect unless the outcome is OK,
+ * INVVPID); vmcs01 is current. Or L2 executed VMREAD or VMWRITE and L0 owns the
+ * exit; vmcs02 is current. No side effect unless the outcome is OK,
  * VMFAIL (RFLAGS and the error field only) or ENTER_L2.
  */
 struct outcome nested_vmx_instruction(struct nested_vcpu *n, u32 reason);
@@ -126,7 +133,7 @@ struct nested_vmcs *nested_slot_find(struct nested_vcpu *n, gpa1_t gpa);
 struct nested_vmcs *nested_slot_load(struct nested_vcpu *n, gpa1_t gpa);
 /* Writes vmcs12 and launch state to L1's page; the slot becomes free. */
 void nested_slot_flush(struct nested_vcpu *n, struct nested_vmcs *s);
-/* Points vmcs01's link pointer at the current slot's shadow VMCS (or at nothing). */
+/* shadow.c: points vmcs01's link pointer at the current slot's shadow VMCS (or at nothing). */
 void nested_slot_link(struct nested_vcpu *n);
 /* vmcs12 as L1's VMREAD and VMWRITE see it; vmcs01 is current before and after. */
 u64 nested_field_read(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index);
@@ -142,6 +149,8 @@ extern const struct field_set nested_fields_shadow_ro, nested_fields_shadow_rw;
 
 /* shadow_bitmap.c: fills two pages of L0 for vmcs01's VMCS shadowing. */
 void nested_shadow_bitmaps(const struct nested_vcpu *n, u8 *vmread, u8 *vmwrite);
+/* A page that lets every field of L1's VMCS pass, and nothing else. */
+void nested_fields_bitmap(const struct nested_vcpu *n, u8 *bitmap);
 
 /* sync.c: brings COLD fields of vmcs02 into vmcs12; vmcs01 is current before and after. */
 void nested_sync_cold(struct nested_vcpu *n, struct nested_vmcs *s);

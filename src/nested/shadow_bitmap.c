@@ -1,5 +1,6 @@
 /*
- * Which fields L1 reads and writes in its hardware shadow VMCS without an exit.
+ * Which fields L1, and L2 if L1 lets it, read and write in a hardware shadow
+ * VMCS without an exit.
  * Source: SDM 3C "VMCS Shadowing Bitmap Addresses": a set bit is an exit.
  */
 #include "nested/engine.h"
@@ -7,6 +8,21 @@
 static void allow(u8 *bitmap, u32 encoding)
 {
 	bitmap[encoding / 8] &= (u8)~(1u << encoding % 8);
+}
+
+void nested_fields_bitmap(const struct nested_vcpu *n, u8 *bitmap)
+{
+	for (unsigned i = 0; i < PAGE_SIZE; i++)
+		bitmap[i] = 0xff;
+	for (unsigned i = 0; i < VF_COUNT; i++) {
+		u32 encoding = nested_field_encoding[i];
+
+		if (!field_test(&n->exists, i))
+			continue;
+		allow(bitmap, encoding);
+		if (VMCS_WIDTH(encoding) == VMCS_WIDTH_64)
+			allow(bitmap, encoding | VMCS_HIGH_ACCESS);
+	}
 }
 
 void nested_shadow_bitmaps(const struct nested_vcpu *n, u8 *vmread, u8 *vmwrite)

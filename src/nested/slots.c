@@ -1,6 +1,7 @@
 /*
  * The active VMCSs of L1: a bounded cache with least-recently-used eviction,
- * the format of a vmcs12 in L1's page, and the shadow VMCS of a slot.
+ * and the format of a vmcs12 in L1's page. What the hardware holds of a slot:
+ * shadow.c.
  *
  * Always: a region is in at most one slot; the current slot is never evicted;
  * what leaves a slot is in L1's page, launch state included. What comes from
@@ -47,7 +48,8 @@ static void make_free(struct nested_vmcs *s)
 	static const struct field_set none;
 
 	s->gpa = NESTED_NO_VMPTR;
-	s->launched = s->launched02 = s->ready02 = false;
+	s->launched = s->launched02 = s->ready02 = s->is_shadow = false;
+	s->link = NULL;
 	s->unchecked = 0;
 	s->last_used = 0;
 	s->ept02 = NULL;
@@ -101,23 +103,23 @@ static void sanitise(const struct nested_vcpu *n, u64 *v)
 struct nested_vmcs *nested_slot_load(struct nested_vcpu *n, gpa1_t gpa)
 {
 	struct nested_vmcs *s = victim(n);
-	u32 head[2];	/* format, launched */
+	struct { u32 revision, abort, format, launched; } head;
+	bool readable = op_gpa1_read(n->vm, gpa, &head, sizeof(head));
 
 	if (!is_free(s))
 		nested_slot_flush(n, s);
 	s->gpa = gpa;
+	s->is_shadow = readable && (head.revision & VMCS_SHADOW_INDICATOR) &&
+		       (n->caps.proc2.may & PROC2_SHADOW_VMCS);
 	s->unchecked = ~0u;
 	s->dirty = n->exists;	/* what L1 does not have, the hardware may lack, too */
-	for (unsigned k = 0; k < VF_WORDS; k++)
-		s->shadow_dirty.w[k] = n->exists.w[k] & (nested_fields_shadow_ro.w[k] |
-							 nested_fields_shadow_rw.w[k]);
-	if (!op_gpa1_read(n->vm, region_at(gpa, offsetof(struct region, format)),
-			  head, sizeof(head)) || head[0] != REGION_FORMAT)
+	s->shadow_dirty = nested_shadow_holds(n, s);
+	if (!readable || head.format != REGION_FORMAT)
 		return s;
 	if (!op_gpa1_read(n->vm, region_at(gpa, offsetof(struct region, v)),
 			  s->v, sizeof(s->v)))
 		memset(s->v, 0, sizeof(s->v));
-	s->launched = head[1] == REGION_LAUNCHED;
+	s->launched = head.launched == REGION_LAUNCHED;
 	sanitise(n, s->v);
 	return s;
 }
@@ -155,103 +157,4 @@ void nested_region_clear(struct nested_vcpu *n, gpa1_t gpa)
 
 	op_gpa1_write(n->vm, region_at(gpa, offsetof(struct region, launched)),
 		      &launched, sizeof(launched));
-}
-
-static bool is_shadowed(const struct nested_vcpu *n, const struct nested_vmcs *s)
-{
-	return n->use_shadow && s->shadow.v;
-}
-
-void nested_slot_link(struct nested_vcpu *n)
-{
-	struct nested_vmcs *s = n->current;
-	bool on = s && is_shadowed(n, s);
-	u32 was, controls;
-
-	if (!n->use_shadow)
-		return;
-	if (on)
-		nested_shadow_push(n, s);
-	op_hw_write(n, VMCS_VMCS_LINK_POINTER, on ? s->shadow.v : ~0ull);
-	was = (u32)op_hw_read(n, VMCS_PROC2_CONTROLS);
-	controls = on ? was | PROC2_SHADOW_VMCS : was & ~PROC2_SHADOW_VMCS;
-	if (controls != was)
-		op_hw_write(n, VMCS_PROC2_CONTROLS, controls);
-}
-
-void nested_shadow_push(struct nested_vcpu *n, struct nested_vmcs *s)
-{
-	if (!is_shadowed(n, s) || field_set_empty(&s->shadow_dirty))
-		return;
-	op_hw_load(n, s->shadow);
-	for (unsigned k = 0; k < VF_WORDS; k++) {
-		u64 left = s->shadow_dirty.w[k];
-
-		while (left) {
-			unsigned i = field_pop(&left, k);
-
-			op_hw_write(n, nested_field_encoding[i], s->v[i]);
-		}
-		s->shadow_dirty.w[k] = 0;
-	}
-	op_hw_load(n, n->vmcs01);
-}
-
-static void __attribute__((noinline)) take_from_shadow(struct nested_vmcs *s, unsigned i, u64 now)
-{
-	s->v[i] = now;
-	field_set(&s->dirty, i);
-	s->unchecked |= BIT32(nested_field_group[i]);
-}
-
-/* On the path of every entry: one comparison for a field, and no loop. */
-void nested_shadow_pull(struct nested_vcpu *n, struct nested_vmcs *s)
-{
-	const struct field_set *here = &n->exists;
-	u64 now;
-
-	if (!is_shadowed(n, s))
-		return;
-	/* What was never pushed is not L1's word on the field. */
-	if (unlikely(field_set_meet(&s->shadow_dirty, &nested_fields_shadow_rw)))
-		nested_shadow_push(n, s);
-	op_hw_load(n, s->shadow);
-#define F(name, enc, exists, merge, sync, shadow, group) \
-	if (SHADOW_##shadow == SHADOW_RW && \
-	    (EXISTS_##exists == EXISTS_ALWAYS || field_test(here, VF_##name))) { \
-		now = op_hw_read(n, enc); \
-		if (unlikely(now != s->v[VF_##name])) \
-			take_from_shadow(s, VF_##name, now); \
-	}
-#include "vmcs_fields.def"
-#undef F
-	op_hw_load(n, n->vmcs01);
-}
-
-u64 nested_field_read(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index)
-{
-	if (unlikely(field_test(&s->stale, index)))
-		nested_sync_cold(n, s);
-	if (is_shadowed(n, s) && field_test(&nested_fields_shadow_rw, index))
-		nested_shadow_pull(n, s);
-	return s->v[index];
-}
-
-void nested_field_write(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index, u64 value)
-{
-	bool shadowed = is_shadowed(n, s) &&
-			(field_test(&nested_fields_shadow_rw, index) ||
-			 field_test(&nested_fields_shadow_ro, index));
-
-	value &= nested_field_bits[index];
-	if (value == s->v[index] && !field_test(&s->stale, index) && !shadowed)
-		return;
-	s->v[index] = value;
-	field_clear(&s->stale, index);
-	field_set(&s->dirty, index);
-	s->unchecked |= BIT32(nested_field_group[index]);
-	if (shadowed) {
-		field_set(&s->shadow_dirty, index);
-		nested_shadow_push(n, s);
-	}
 }

@@ -3,6 +3,7 @@
  * the hypervisor: tests ask it after every step.
  */
 #include "nested/fields.h"
+#include "nested/slots.h"
 
 static bool subset(const struct field_set *a, const struct field_set *b)
 {
@@ -26,15 +27,13 @@ static bool values_fit(const struct nested_vcpu *n, const struct nested_vmcs *s)
 
 static bool slot_is_legal(const struct nested_vcpu *n, const struct nested_vmcs *s)
 {
-	struct field_set shadowed;
+	struct field_set shadowed = nested_shadow_holds(n, s);
 
-	for (unsigned k = 0; k < VF_WORDS; k++)
-		shadowed.w[k] = nested_fields_shadow_ro.w[k] | nested_fields_shadow_rw.w[k];
 	if ((s->gpa.v & ~PAGE_MASK) || s->gpa.v >> n->caps.maxphyaddr)
 		return false;
 	if (s->gpa.v == n->vmxon_region.v || s->last_used > n->clock)
 		return false;
-	if (s->launched02 && !s->ready02)
+	if ((s->launched02 && !s->ready02) || (s->ready02 && s->is_shadow))
 		return false;
 	/* Only a vmcs02 that ran can be newer, and then v[] is not. */
 	if (!subset(&s->stale, &nested_fields_cold) || field_set_meet(&s->stale, &s->dirty))

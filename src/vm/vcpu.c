@@ -65,6 +65,8 @@ static void init_slot(struct vcpu *v, struct nested_vmcs *s)
 	if (v->nested.use_shadow) {
 		s->shadow = page();
 		vmx_prepare_region(hw, s->shadow, true);
+		s->field_bitmap[0].page = page();
+		s->field_bitmap[1].page = page();
 	}
 	s->msr_bitmap.page = page();
 	s->io_bitmap[0].page = page();
@@ -94,6 +96,8 @@ static void init_nested(struct vcpu *v, const struct boot_options *options)
 	if (n->use_shadow) {
 		n->vmread_bitmap = page();
 		n->vmwrite_bitmap = page();
+		n->fields_bitmap = page();
+		nested_fields_bitmap(n, hpa_to_ptr(n->fields_bitmap));
 		nested_shadow_bitmaps(n, hpa_to_ptr(n->vmread_bitmap), hpa_to_ptr(n->vmwrite_bitmap));
 	}
 }

@@ -63,8 +63,9 @@ static void start_memory(struct fx *f)
 static void start_slots(struct fx *f, bool shadow)
 {
 	struct nested_vcpu *n = &f->n;
-	unsigned page = 3;
+	unsigned page = 4;
 
+	n->fields_bitmap = own_page(3);
 	n->msr_bitmap01 = own_page(0);
 	n->io_bitmap01[0] = own_page(1);
 	n->io_bitmap01[1] = own_page(2);
@@ -80,6 +81,8 @@ static void start_slots(struct fx *f, bool shadow)
 		s->msr_bitmap.page = own_page(page++);
 		s->io_bitmap[0].page = own_page(page++);
 		s->io_bitmap[1].page = own_page(page++);
+		s->field_bitmap[0].page = own_page(page++);
+		s->field_bitmap[1].page = own_page(page++);
 	}
 	assert_true(page <= FX_OWN_PAGES);
 }
@@ -117,6 +120,7 @@ void fx_start(struct fx *f, enum state_base base, bool shadow)
 	hw_region_add(&f->hw, n->vmcs01, false);
 	start_slots(f, shadow);
 	nested_caps_init(n);
+	nested_fields_bitmap(n, fx_page02(f, n->fields_bitmap.v));
 	hw_load(&f->hw, n->vmcs01);
 	start_l1(f);
 	nested_slots_reset(n);
@@ -179,7 +183,7 @@ void fx_vmclear(struct fx *f, u64 gpa1)
 /* The shadow VMCS's copy of a field, if the processor would go there; else NULL. */
 static u64 *shadowed(struct fx *f, unsigned index, bool write)
 {
-	bool rw = field_test(&nested_fields_shadow_rw, index);
+	bool rw = FX_SLOT(f)->is_shadow || field_test(&nested_fields_shadow_rw, index);
 
 	if (!f->n.use_shadow || !field_test(&f->n.exists, index) ||
 	    !(rw || (!write && field_test(&nested_fields_shadow_ro, index))))
@@ -232,10 +236,17 @@ void fx_load_state(struct fx *f, enum state_base base)
 static bool hw_checks(struct fx *f, bool guest, struct check_failure *failure)
 {
 	struct vm flat = { .memory = { .ram = f->vm.memory.ram, .ram_size = FX_RAM } };
+	u64 v[VF_COUNT];
 	const struct check_env e = {
-		.vm = &flat, .caps = &f->hw.caps, .v = fx_vmcs02(f, 0), .lma = true,
+		.vm = &flat, .caps = &f->hw.caps, .v = v, .lma = true,
 	};
 
+	/* The model's VMCSs are not in its memory: a shadow VMCS is good if it may be one. */
+	memcpy(v, fx_vmcs02(f, 0), sizeof(v));
+	if (v[VF_VMCS_LINK_POINTER] != ~0ull &&
+	    hw_region_at(&f->hw, HPA(v[VF_VMCS_LINK_POINTER]))->shadow &&
+	    (v[VF_PROC2_CONTROLS] & PROC2_SHADOW_VMCS))
+		v[VF_VMCS_LINK_POINTER] = ~0ull;
 	return guest ? nested_check_guest(&e, failure) : nested_check_controls(&e, failure);
 }
 

@@ -19,7 +19,7 @@
 #define FX_SHIFT (8ull << 20)		/* GPA1 plus this is the HPA */
 #define FX_L1_RAM (8ull << 20)		/* GPA1 from here on: nothing */
 #define FX_HOME (16ull << 20)		/* HPA */
-#define FX_OWN_PAGES 64u		/* of L0, before the pools */
+#define FX_OWN_PAGES 96u		/* of L0, before the pools */
 #define FX_POOL_PAGES 1024u
 #define FX_NOWHERE FX_HOME		/* a GPA1 that has no memory, and is L0's home as HPA */
 

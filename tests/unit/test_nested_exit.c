@@ -71,7 +71,8 @@ static void exit_information_is_passed_on(void **state)
 	fx_end(&f);
 }
 
-/* Every reason of the table has one owner, whatever L1 intercepts. */
+/* Every reason of the table has one owner, whatever L1 intercepts. Without VMCS
+ * shadowing fields are L1's; with it: test_nested_link.c. */
 static void each_reason_has_one_owner(void **state)
 {
 	(void)state;
@@ -93,7 +94,7 @@ static void each_reason_has_one_owner(void **state)
 			f.gpr[GPR_RCX] = 0x10;
 			if (!strcmp(r->owner, "ept"))
 				expect = NESTED_RESUME;
-			else if (strcmp(r->owner, "L1") && !asked)
+			else if (strcmp(r->owner, "L1") && strcmp(r->owner, "field") && !asked)
 				expect = NESTED_L0;
 			verdict = fx_exit(&f, r->reason);
 			if (verdict != expect)

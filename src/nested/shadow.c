@@ -1,0 +1,177 @@
+/*
+ * The hardware shadow VMCS of a slot: where L1, and with L1's leave L2, read and
+ * write fields without an exit. Of L1's ordinary VMCSs it holds the fields that
+ * vmcs_fields.def says; of its shadow VMCSs, which are never entered, all.
+ *
+ * Always: what is not in shadow_dirty and may be written there has its truth
+ * there, and v[] has it only after a pull.
+ * Source: SDM 3C "VMCS Types: Ordinary and Shadow", "VMCS Shadowing".
+ */
+#include "nested/slots.h"
+
+#include "engine_ops.h"
+#include "nested/fields.h"
+
+static bool is_shadowed(const struct nested_vcpu *n, const struct nested_vmcs *s)
+{
+	return n->use_shadow && s->shadow.v;
+}
+
+struct field_set nested_shadow_holds(const struct nested_vcpu *n, const struct nested_vmcs *s)
+{
+	struct field_set held = n->exists;
+
+	if (!s->is_shadow)
+		for (unsigned k = 0; k < VF_WORDS; k++)
+			held.w[k] &= nested_fields_shadow_ro.w[k] | nested_fields_shadow_rw.w[k];
+	return held;
+}
+
+/* vmcs01 (current) lets L1 into the shadow VMCS, as far as its type allows. */
+static void use_bitmaps(struct nested_vcpu *n, bool is_shadow)
+{
+	if (is_shadow == n->linked_shadow)
+		return;
+	n->linked_shadow = is_shadow;
+	op_hw_write(n, VMCS_VMREAD_BITMAP, is_shadow ? n->fields_bitmap.v : n->vmread_bitmap.v);
+	op_hw_write(n, VMCS_VMWRITE_BITMAP, is_shadow ? n->fields_bitmap.v : n->vmwrite_bitmap.v);
+}
+
+void nested_slot_link(struct nested_vcpu *n)
+{
+	struct nested_vmcs *s = n->current;
+	bool on = s && is_shadowed(n, s);
+	u32 was, controls;
+
+	if (!n->use_shadow)
+		return;
+	if (on) {
+		nested_shadow_push(n, s);
+		use_bitmaps(n, s->is_shadow);
+	}
+	op_hw_write(n, VMCS_VMCS_LINK_POINTER, on ? s->shadow.v : ~0ull);
+	was = (u32)op_hw_read(n, VMCS_PROC2_CONTROLS);
+	controls = on ? was | PROC2_SHADOW_VMCS : was & ~PROC2_SHADOW_VMCS;
+	if (controls != was)
+		op_hw_write(n, VMCS_PROC2_CONTROLS, controls);
+}
+
+bool nested_shadow_give(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	if (!is_shadowed(n, s) || field_set_empty(&s->shadow_dirty))
+		return false;
+	op_hw_load(n, s->shadow);
+	for (unsigned k = 0; k < VF_WORDS; k++) {
+		u64 left = s->shadow_dirty.w[k];
+
+		while (left) {
+			unsigned i = field_pop(&left, k);
+
+			op_hw_write(n, nested_field_encoding[i], s->v[i]);
+		}
+		s->shadow_dirty.w[k] = 0;
+	}
+	return true;
+}
+
+void nested_shadow_push(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	if (nested_shadow_give(n, s))
+		op_hw_load(n, n->vmcs01);
+}
+
+static void __attribute__((noinline)) take_field(struct nested_vmcs *s, unsigned i, u64 now)
+{
+	s->v[i] = now;
+	field_set(&s->dirty, i);
+	s->unchecked |= BIT32(nested_field_group[i]);
+}
+
+/* All of a shadow VMCS of L1: on its way out of the slot. */
+static void take_all(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	op_hw_load(n, s->shadow);
+	for (unsigned k = 0; k < VF_WORDS; k++) {
+		u64 left = n->exists.w[k] & ~s->shadow_dirty.w[k];
+
+		while (left) {
+			unsigned i = field_pop(&left, k);
+
+			s->v[i] = op_hw_read(n, nested_field_encoding[i]);
+		}
+	}
+}
+
+/* On the path of every entry: one comparison for a field, and no loop. */
+bool nested_shadow_take(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	const struct field_set *here = &n->exists;
+	u64 now;
+
+	if (!is_shadowed(n, s))
+		return false;
+	if (s->is_shadow) {
+		take_all(n, s);
+		return true;
+	}
+	/* What was never pushed is not L1's word on the field. */
+	if (likely(!field_set_meet(&s->shadow_dirty, &nested_fields_shadow_rw)) ||
+	    !nested_shadow_give(n, s))
+		op_hw_load(n, s->shadow);
+#define F(name, enc, exists, merge, sync, shadow, group) \
+	if (SHADOW_##shadow == SHADOW_RW && \
+	    (EXISTS_##exists == EXISTS_ALWAYS || field_test(here, VF_##name))) { \
+		now = op_hw_read(n, enc); \
+		if (unlikely(now != s->v[VF_##name])) \
+			take_field(s, VF_##name, now); \
+	}
+#include "vmcs_fields.def"
+#undef F
+	return true;
+}
+
+void nested_shadow_pull(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	if (nested_shadow_take(n, s))
+		op_hw_load(n, n->vmcs01);
+}
+
+/* One field of a shadow VMCS of L1. */
+static void take_one(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index)
+{
+	if (field_test(&s->shadow_dirty, index))
+		return;
+	op_hw_load(n, s->shadow);
+	s->v[index] = op_hw_read(n, nested_field_encoding[index]);
+	op_hw_load(n, n->vmcs01);
+}
+
+u64 nested_field_read(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index)
+{
+	if (unlikely(field_test(&s->stale, index)))
+		nested_sync_cold(n, s);
+	if (unlikely(s->is_shadow))
+		take_one(n, s, index);
+	else if (is_shadowed(n, s) && field_test(&nested_fields_shadow_rw, index))
+		nested_shadow_pull(n, s);
+	return s->v[index];
+}
+
+void nested_field_write(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index, u64 value)
+{
+	bool shadowed = is_shadowed(n, s) &&
+			(s->is_shadow || field_test(&nested_fields_shadow_rw, index) ||
+			 field_test(&nested_fields_shadow_ro, index));
+
+	value &= nested_field_bits[index];
+	if (value == s->v[index] && !field_test(&s->stale, index) && !shadowed)
+		return;
+	s->v[index] = value;
+	field_clear(&s->stale, index);
+	field_set(&s->dirty, index);
+	s->unchecked |= BIT32(nested_field_group[index]);
+	if (shadowed) {
+		field_set(&s->shadow_dirty, index);
+		nested_shadow_push(n, s);
+	}
+}
