@@ -237,7 +237,8 @@ void gen_fill(const struct gen_world *world, void *to)
 	for (unsigned i = 0; i < PAGE_COUNT * GEN_PAGE_SIZE; i++)
 		area[i] = 0;
 	fill_page(area, PAGE_VAPIC, 0x80, GEN_VTPR);
-	fill_page(area, PAGE_LINK, 0, revision);
+	for (unsigned at = 0; at < GEN_PAGE_SIZE; at = at ? at * 2 : 4)	/* misaligned ones too */
+		fill_page(area, PAGE_LINK, at, revision);
 	fill_page(area, PAGE_LINK_SHADOW, 0, revision | VMCS_SHADOW_INDICATOR);
 	fill_page(area, PAGE_LINK_WRONG, 0, revision ^ 1);
 	fill_page(area, PAGE_VMCS, 0, revision);

@@ -179,6 +179,7 @@ static void ldtr(struct gen *g)
 		break;
 	case 2:
 		V(GUEST_LDTR_LIMIT) = PICK(g, 0, 0xfffff, 0x100000, 0xffffffff);
+		V(GUEST_LDTR_AR) ^= gen_one_in(g, 2) ? AR_G : 0;
 		break;
 	default:
 		V(GUEST_LDTR_AR) ^= gen_one_in(g, 3) ? AR_G : BIT(gen_below(g, 32));

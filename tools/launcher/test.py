@@ -5,7 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from launcher import l0, machine, packages, testchecks, testmachine, teststack
+from launcher import l0, machine, packages, testchecks, testmachine, teststack, testvectors
 from launcher.cli import Parser
 from launcher.common import UserError, relative
 from launcher.testcase import OUTPUT, Outcome
@@ -140,7 +140,7 @@ def main(arguments):
     if not options.list:
         packages.install("build", "image", "test")
     cases = [*testchecks.cases(), *testmachine.cases(options.bochs),
-             *teststack.cases(options.bochs)]
+             *testvectors.cases(options.bochs), *teststack.cases(options.bochs)]
     if options.list:
         for case in cases:
             print(f"{case.name:16} {case.about}")

@@ -70,12 +70,12 @@ static void write_fields(const u64 *v)
 	guest_is_stale = false;
 }
 
-static u8 outcome_of_exit(void)
+static u8 outcome_of_exit(bool from_32)
 {
 	u64 reason = vmread(EXIT_REASON), qualification = vmread(EXIT_QUALIFICATION);
 
 	if (!(reason & REASON_ENTRY_FAILURE)) {
-		launched = true;
+		launched = !from_32;
 		guest_is_stale = true;
 		return reason < 0x70 ? (u8)(OUTCOME_ENTERED + reason) : OUTCOME_ODD;
 	}
@@ -86,15 +86,17 @@ static u8 outcome_of_exit(void)
 	return OUTCOME_ODD;
 }
 
-static u8 execute(const u64 *v)
+static u8 execute(const u64 *v, bool from_32)
 {
 	u64 flags;
 
 	write_fields(v);
-	flags = entry_run(launched);
+	flags = from_32 ? entry_run32() : entry_run(launched);
+	if (from_32)
+		launched = false;
 	if (!flags) {
 		world_restore(&world);
-		return outcome_of_exit();
+		return outcome_of_exit(from_32);
 	}
 	if (flags & BIT(0))
 		return OUTCOME_VMFAIL_INVALID;
@@ -107,9 +109,10 @@ static void run(u64 seed, u64 from, u64 count)
 	u32 sum = 0;
 
 	for (u64 i = from; i < from + count; i++) {
-		gen_entry(&world, seed, i, v);
+		bool from_32 = gen_entry(&world, seed, i, v);
+
 		sum = gen_sum(sum, v);
-		put_char((char)execute(v));
+		put_char((char)execute(v, from_32));
 		if ((i + 1 - from) % GEN_BLOCK == 0 || i + 1 == from + count) {
 			print("\n%08x\n", sum);
 			sum = 0;

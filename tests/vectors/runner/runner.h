@@ -11,3 +11,7 @@ void world_restore(const struct gen_world *world);	/* control registers and MSRs
 /* enter.S */
 u64 entry_run(u64 resume);
 extern const u8 entry_exit[], entry_stub[];
+/* enter32.S */
+u64 entry_run32(void);
+extern const u8 entry_exit32[];
+extern u64 entry32_cr3, entry32_vmxon, entry32_vmcs;

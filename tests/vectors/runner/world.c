@@ -11,7 +11,7 @@
 #define TABLE (BIT(0) | BIT(1))
 #define USER BIT(2)
 
-extern u64 pml4[];
+extern u64 pml4[], pd[];
 
 static u64 *table_with(unsigned int index, u64 entry)
 {
@@ -31,6 +31,18 @@ static u64 new_root(void)
 	root[0] = pml4[0] & ~USER;
 	root[255] = (u64)low | TABLE;
 	root[256] = (u64)high | TABLE;
+	return (u64)root;
+}
+
+/* The same 4 GiB for 32-bit mode, whose upper level has no rights. */
+static u64 new_root_32(void)
+{
+	u64 *root = page_alloc(), *tables = pages_alloc(4);
+
+	for (unsigned int i = 0; i < 4 * 512; i++)
+		tables[i] = pd[i] & ~USER;
+	for (unsigned int i = 0; i < 4; i++)
+		root[i] = (u64)&tables[i * 512] | BIT(0);
 	return (u64)root;
 }
 
@@ -92,10 +104,16 @@ void world_make(struct gen_world *world)
 	w[W_CS] = SEL_CODE;
 	w[W_SS] = SEL_DATA;
 	w[W_TR] = SEL_TSS;
+	w[W_CS32] = SEL_CODE32;
+	w[W_CR3_32] = new_root_32();
+	w[W_RIP32] = (u64)entry_exit32;
 	w[W_RIP] = (u64)entry_exit;
 	w[W_RIP_LOW] = STUB_LOW + 0xff0;
 	w[W_RIP_HIGH] = STUB_HIGH;
 	w[W_SCRATCH] = (u64)pages_alloc(PAGE_COUNT);
+	entry32_cr3 = w[W_CR3_32];
+	entry32_vmcs = w[W_SCRATCH] + PAGE_VMCS * PAGE_SIZE;
+	entry32_vmxon = w[W_SCRATCH] + PAGE_VMXON * PAGE_SIZE;
 }
 
 void world_restore(const struct gen_world *world)
