@@ -10,7 +10,9 @@
 #define ENTRY_LOAD_RTIT BIT32(18)
 
 #define EPTP_WALK(eptp) ((eptp) >> 3 & 7)
-#define EPTP_RESERVED_LOW 0xf80ull
+#define EPTP_RESERVED_LOW 0xf00ull
+#define EPTP_SHADOW_STACK BIT(7)	/* comes with CET; L1 has none */
+#define EPTCAP_SHADOW_STACK BIT(23)
 #define VMFUNC_EPTP_SWITCHING BIT(0)
 
 static bool ept_pointer(const struct check_env *e, struct check_failure *f)
@@ -22,6 +24,7 @@ static bool ept_pointer(const struct check_env *e, struct check_failure *f)
 	CHECK(EPTP_WALK_LENGTH, (EPTP_WALK(eptp) == 3 && (cap & EPTCAP_WALK4)) ||
 				(EPTP_WALK(eptp) == 4 && (cap & EPTCAP_WALK5)));
 	CHECK(EPTP_ACCESSED_DIRTY, !(eptp & EPTP_AD) || (cap & EPTCAP_AD));
+	CHECK(EPTP_SHADOW_STACK, !(eptp & EPTP_SHADOW_STACK) || (cap & EPTCAP_SHADOW_STACK));
 	CHECK(EPTP_RESERVED, !(eptp & EPTP_RESERVED_LOW) && check_width(e, eptp));
 	return true;
 }

@@ -190,7 +190,10 @@ static void print_mutants(const struct totals *t)
 	printf("check                          fired   vectors that differ without it\n");
 	for (unsigned i = 0; i < CHECK_COUNT; i++) {
 		printf("%-28s %7llu %9llu%s\n", nested_check_rows[i].id, (unsigned long long)t->fired[i],
-		       (unsigned long long)t->alive[i], t->alive[i] ? "" : "  none");
+		       (unsigned long long)t->alive[i], t->alive[i] ? "" :
+		       !t->fired[i] ? "  no vector breaks it on these machines" :
+		       departure_has((enum check_id)i) ? "  the emulator does not ask it" :
+		       "  NOT MISSED");
 		alive += t->alive[i] != 0;
 	}
 	printf("%u of %u checks shown to be alive\n", alive, CHECK_COUNT);

@@ -43,4 +43,5 @@ int departure_of_check(const struct judge *j, enum check_id id, unsigned field, 
 /* The row of a refusal that is none of the SDM's, or -1. */
 int departure_refusal(const struct judge *j, u8 got);
 extern const unsigned departure_count;
+bool departure_has(enum check_id id);	/* some row is about this check */
 const char *departure_text(int row);

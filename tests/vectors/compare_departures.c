@@ -4,15 +4,16 @@
 #define PASSES 0
 
 static const struct row {
+	enum check_id id;
 	u8 outcome;
 	const char *version, *text;
 } rows[] = {
-#define D(id, outcome, version, condition, text) { outcome, version, #id " " text },
-#define R(outcome, version, condition, text) { outcome, version, text },
+#define D(id, outcome, version, condition, text) { CHECK_##id, outcome, version, #id " " text },
+#define R(outcome, version, condition, text) { CHECK_COUNT, outcome, version, text },
 #include "departures.def"
 #undef D
 #undef R
-	{ 0, "", NULL },
+	{ CHECK_COUNT, 0, "", NULL },
 };
 const unsigned departure_count = ARRAY_SIZE(rows) - 1;
 
@@ -59,6 +60,14 @@ int departure_refusal(const struct judge *j, u8 got)
 #undef R
 	(void)j, (void)got, (void)n;
 	return -1;
+}
+
+bool departure_has(enum check_id id)
+{
+	for (unsigned i = 0; i < departure_count; i++)
+		if (rows[i].id == id)
+			return true;
+	return false;
 }
 
 const char *departure_text(int row)

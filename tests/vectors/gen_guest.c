@@ -237,6 +237,14 @@ static void link(struct gen *g)
 		gen_proc2(g, PROC2_SHADOW_VMCS);
 }
 
+static void asleep_and_blocked(struct gen *g)
+{
+	V(GUEST_ACTIVITY) = gen_below(g, 4);
+	V(GUEST_INTERRUPTIBILITY) = gen_below(g, 3);
+	V(GUEST_RFLAGS) |= RFLAGS_IF;
+	V(ENTRY_INTR_INFO) = 0;
+}
+
 static void activity(struct gen *g)
 {
 	V(GUEST_ACTIVITY) = gen_one_in(g, 8) ? BIT(gen_below(g, 32)) : gen_below(g, 5);
@@ -309,7 +317,7 @@ const gen_mutator gen_guest_mutators[] = {
 	cr0, cr0, cr4, cr4, cr3, long_mode, debugctl, dr7, sysenter, perf_global, pat, efer, efer,
 	selector, selector, segment_base, segment_base, limit, limit, rights, rights, rights,
 	privilege, privilege, code_type, null_stack, unusable, ldtr, tr, tables, rip, rflags, rflags, link, link,
-	activity, activity, interruptibility, interruptibility, pending_debug, pending_debug,
+	activity, activity, asleep_and_blocked, interruptibility, interruptibility, pending_debug, pending_debug,
 	pdptes, pdptes_in_memory,
 };
 const unsigned gen_guest_mutator_count = ARRAY_SIZE(gen_guest_mutators);
