@@ -22,10 +22,10 @@ class BochsAccel:
         # Its posted-interrupt descriptor must be page-aligned, which KVM's is not.
         self.bare_arguments = "kvm_intel.enable_apicv=0" if self.emulator.version == "3.0" else ""
 
-    def run(self, folder, spec, consumer, timeout, tick=None, keyboard=None):
+    def run(self, folder, spec, consumer, limit, tick=None, keyboard=None):
         machine = Machine(folder, consumer, tick, keyboard)
         argv, env = bochs.command(self.emulator, folder, spec, machine.com1)
-        return machine.run(argv, env, timeout, bochs.ending)
+        return machine.run(argv, env, limit, bochs.ending)
 
 
 class KvmAccel:
@@ -36,10 +36,10 @@ class KvmAccel:
         self.name = "QEMU with KVM"
         self.bare_arguments = ""
 
-    def run(self, folder, spec, consumer, timeout, tick=None, keyboard=None):
+    def run(self, folder, spec, consumer, limit, tick=None, keyboard=None):
         machine = Machine(folder, consumer, tick, keyboard)
         argv, env = qemu.command(folder, spec, machine.com1)
-        return machine.run(argv, env, timeout, qemu.ending)
+        return machine.run(argv, env, limit, qemu.ending)
 
 
 def choose(options):

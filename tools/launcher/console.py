@@ -31,8 +31,7 @@ class Console:
         self.status = False
 
     def feed(self, channel, data):
-        text = self.partial.get(channel, "") + data.decode("utf-8", "replace")
-        *whole, rest = text.replace("\r", "").split("\n")
+        *whole, rest = (self.partial.get(channel, b"") + data).split(b"\n")
         self.partial[channel] = rest
         for line in whole:
             self._line(channel, line)
@@ -56,8 +55,8 @@ class Console:
             self._write(f"... {now - self.began:.0f} s, the guest is at work")
             self.last = now
 
-    def _line(self, channel, line):
-        line = ESCAPES.sub("", line)
+    def _line(self, channel, data):
+        line = ESCAPES.sub("", data.decode("utf-8", "replace").replace("\r", ""))
         found = PREFIX.match(line)
         level, text = found.groups() if found else (self.default, line)
         if not text.strip() or EMULATOR.match(line):

@@ -40,6 +40,14 @@ class Spec:
 
 
 @dataclass
+class Limit:
+    """A time limit in seconds; with patience above 1 they are seconds of the machine's own CPU
+    time, and up to that many times as long by the clock."""
+    seconds: float
+    patience: int = 1
+
+
+@dataclass
 class Result:
     """How a run ended: by "shutdown", "power-off", "triple fault", "reset", "time limit",
     "quit" or something the emulator said."""
@@ -61,7 +69,7 @@ class Machine:
         self.marks = 0
         self.process = None
 
-    def run(self, argv, env, timeout, ending):
+    def run(self, argv, env, limit, ending):
         """Start the program and feed the consumer until the end.
 
         ending(folder, status) tells how a program that ended by itself did so.
@@ -73,24 +81,37 @@ class Machine:
                                             start_new_session=True)
         ACTIVE.add(self)
         try:
-            ended = self._watch(began + timeout)
+            ended = self._watch(limit)
         finally:
             ACTIVE.discard(self)
             self._end()
         ended = ended or ending(self.folder, self.process.returncode)
         return Result(ended, time.monotonic() - began)
 
-    def _watch(self, deadline):
+    def _is_over(self, limit, began):
+        """Whether the limit is reached. A busy host only stretches a limit of CPU time."""
+        if time.monotonic() - began < limit.seconds:
+            return False
+        return (self._cpu_seconds() >= limit.seconds
+                or time.monotonic() - began >= limit.seconds * limit.patience)
+
+    def _cpu_seconds(self):
+        """CPU time the program has used; of one that has ended, more than any limit."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
+        except FileNotFoundError:
+            return float("inf")
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _watch(self, limit):
         """Until the machine ends (None), or the reason for which it must be ended."""
         stdout = self.process.stdout.fileno()
         sources = [stdout, self.master]
         if self.keyboard is not None:
             sources.append(self.keyboard)
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return "time limit"
-            ready, _, _ = select.select(sources, [], [], min(left, 0.5))
+        began = time.monotonic()
+        while not self._is_over(limit, began):
+            ready, _, _ = select.select(sources, [], [], 0.5)
             if self.keyboard in ready and self._type(sources):
                 return "quit"
             if self.master in ready:
@@ -104,6 +125,7 @@ class Machine:
                 if self.marks > 1:
                     return "reset"
             self.tick()
+        return "time limit"
 
     def _e9(self, data):
         parts = data.split(grub.MARK)

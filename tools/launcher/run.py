@@ -11,7 +11,7 @@ from launcher import accel, grub, images, l0, packages, stack, summary
 from launcher.cli import Parser
 from launcher.common import BUILD, UserError, relative, say, slot
 from launcher.console import Console, Terminal
-from launcher.machine import Spec
+from launcher.machine import Limit, Spec
 
 L0_MEMORY = 34
 GUEST_MEMORY = 64
@@ -106,12 +106,12 @@ def _run(machine, boot, options, folder):
     spec = Spec(folder / "boot.iso", options.cpu_model or accel.DEFAULT_MODEL, options.cpus,
                 options.memory)
     grub.make_boot_iso(spec.iso, boot)
-    timeout = options.timeout or (10**9 if interactive else 600)
+    limit = Limit(options.timeout or (10**9 if interactive else 600))
     if interactive:
         say("this terminal is the guest's serial console; Ctrl-] ends the machine")
     with open(folder / "console.log", "w") as log, _keyboard(interactive) as keyboard:
         console = (Terminal if interactive else Console)(log, default=default_level(options))
-        result = machine.run(folder, spec, console.feed, timeout, console.tick, keyboard)
+        result = machine.run(folder, spec, console.feed, limit, console.tick, keyboard)
         console.close()
     return console.lines, result
 

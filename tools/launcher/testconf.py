@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from launcher.common import UserError, relative
+from launcher.machine import Limit
 
+# Several things may run on the machine that tests: limits are of CPU time.
+PATIENCE = 5
 MODES = ("bare", "plastron", "nested")
 
 
@@ -27,8 +30,8 @@ class Conf:
     modules: list = field(default_factory=list)
     limits: dict = field(default_factory=dict)
 
-    def time_limit(self, mode):
-        return self.timeouts.get(mode, self.timeout)
+    def limit(self, mode):
+        return Limit(self.timeouts.get(mode, self.timeout), PATIENCE)
 
 
 def _set(conf, key, value, folder):

@@ -83,7 +83,7 @@ def run_mode(name, mode, boot, conf, version):
     spec = Spec(run.folder / "boot.iso", conf.model, conf.cpus, conf.memory)
     grub.make_boot_iso(spec.iso, boot)
     accel = BochsAccel(version, conf.model, conf.cpus)
-    run.result = accel.run(run.folder, spec, run.consume, conf.time_limit(mode))
+    run.result = accel.run(run.folder, spec, run.consume, conf.limit(mode))
     run.save()
     return run
 
@@ -98,7 +98,7 @@ def judge(run, conf, expected, bare):
     """(why it failed or None, what to show)."""
     output = run.output()
     if run.result.ended == "time limit":
-        return f"no end within {conf.time_limit(run.mode)} s", run.console_tail()
+        return f"no end within {conf.limit(run.mode).seconds} s", run.console_tail()
     if run.result.ended != "shutdown":
         return f"ended by {run.result.ended}", run.console_tail()
     if not output or output[-1] != "done":

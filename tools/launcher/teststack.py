@@ -31,7 +31,7 @@ def _one(mode, debian, conf, version):
     grub.make_boot_iso(spec.iso, boot)
     with open(folder / "console", "w") as log:
         console = Console(log, io.StringIO())
-        result = accel.run(folder, spec, console.feed, conf.time_limit(mode))
+        result = accel.run(folder, spec, console.feed, conf.limit(mode))
         console.close()
     return console.lines, result, folder
 
