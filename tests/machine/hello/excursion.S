@@ -151,8 +151,10 @@ real_start:
 	and $~1, %eax
 	mov %eax, %cr0
 	ljmp $0, $REAL(1f)
-1:	addr32 mov 0x400000, %ebx	/* beyond 64 KiB, by the big DS */
-	addr32 mov %ebx, RESULT(14)
+1:	mov $0x400000, %edi	/* beyond 64 KiB, by the big DS */
+	mov (%edi), %ebx
+	mov $RESULT(14), %edi
+	mov %ebx, (%edi)
 	xor %ax, %ax
 	mov %ax, %ds
 	mov %ax, %es

@@ -190,7 +190,7 @@ USER(cpuid, "cpuid");
 USER(int3, "int3");
 USER(vmcall, "vmcall");
 USER(vmxon, "vmxon (%rsp)");
-USER(read, "mov 0x500000000, %eax");
+USER(read, "movabs 0x500000000, %eax");
 USER(jump, "mov $0x500000000, %rax; jmp *%rax");
 
 static void user_case(const char *what, const void *code)
@@ -239,7 +239,8 @@ static void test_paging(void)
 	print(" %lu", *p);
 	table[0] = (u64)a | 1;
 	write_cr3(read_cr3());
-	print(" %lu, accessed %lx\n", *p, table[0] & 0x60);
+	print(" %lu,", *p);
+	print(" accessed %lx\n", *(volatile u64 *)table & 0x60);
 	CASE("write to a read-only page", "movl $1, (%3)", "r" (p));
 	table[0] = (u64)a | 3 | BIT(63);
 	invlpg((u64)p);

@@ -26,7 +26,7 @@ asm(".code32\n"
     "mode_64: mov $0x7777, %ebx; shl $32, %rbx; shr $16, %rbx; vmcall\n"
     ".code16\n"
     ".balign 16\n"
-    "mode_real: mov %ds, %ax; mov $0x1234, %bx; mov %bx, %ds; addr32 mov (%esi), %ebx; mov %ax, %ds; vmcall\n"
+    "mode_real: mov %ds, %ax; mov $0x1234, %bx; mov %bx, %ds; mov (%esi), %ebx; mov %ax, %ds; vmcall\n"
     ".code64");
 extern const char mode_cr3[], mode_switch[], mode_long[], mode_real[];
 

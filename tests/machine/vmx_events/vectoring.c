@@ -10,7 +10,7 @@ asm("v_nop: nop; nop; vmcall\n"
     "v_int: nop; int $0x61\n"
     "v_int3: nop; int3\n"
     "v_int1: nop; .byte 0xf1\n"
-    "v_pf: nop; mov %al, 0x500000010\n"
+    "v_pf: nop; movabs %al, 0x500000010\n"
     "v_gp: nop; mov $0x5650, %eax; mov %eax, %ds\n");
 extern const char v_nop[], v_ud[], v_int[], v_int3[], v_int1[], v_pf[], v_gp[];
 
