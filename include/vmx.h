@@ -155,6 +155,8 @@
 #define INTR_NMI_UNBLOCKING BIT32(12)
 #define INTR_VALID BIT32(31)
 
+#define PML_ENTRIES 512u
+
 /* Guest interruptibility state. */
 #define BLOCKED_BY_STI BIT32(0)
 #define BLOCKED_BY_MOV_SS BIT32(1)

@@ -69,6 +69,12 @@ static u64 qualification12(const struct ept02_set *set, u64 role, u64 rights, u6
 enum ept02_verdict ept02_fault(struct ept02_set *set, struct ept02 *root, gpa2_t gpa2,
 			       u64 hw_qualification, struct ept02_fault *out)
 {
+	return ept02_fault_logged(set, root, gpa2, hw_qualification, false, out);
+}
+
+enum ept02_verdict ept02_fault_logged(struct ept02_set *set, struct ept02 *root, gpa2_t gpa2,
+				      u64 hw_qualification, bool full, struct ept02_fault *out)
+{
 	u64 q = hw_qualification, access = access_of(root, q);
 	struct ept02_fill fill = { .set = set, .root = root, .gpa2 = gpa2 };
 	enum ept12_result result = EPT12_NOT_PRESENT;
@@ -93,6 +99,8 @@ enum ept02_verdict ept02_fault(struct ept02_set *set, struct ept02 *root, gpa2_t
 		fill.map = ept01_lookup(set->ept01, out->gpa1);
 		if (!fill.map.present || (access & ~(u64)fill.map.perms))
 			return EPT02_L0;
+		if (unlikely(full) && ept12_lacks_flags(&fill.walk, access & EPTQ_WRITE))
+			return EPT02_LOG_FULL;
 		if (!ept12_set_flags(set->vm, &fill.walk, access & EPTQ_WRITE, &out->dirtied) ||
 		    changes != set->ept01->changes)
 			continue;

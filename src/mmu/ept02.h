@@ -57,6 +57,7 @@ enum ept02_verdict {
 	EPT02_REFLECT_VIOLATION,	/* L1 gets the violation with out->qualification */
 	EPT02_REFLECT_MISCONFIG,	/* L1 gets the misconfiguration */
 	EPT02_L0,			/* ept12 allows it, ept01 does not: out->gpa1 */
+	EPT02_LOG_FULL,			/* a flag of ept12 cannot be set: ept02_fault_logged() */
 };
 
 struct ept02_fault {
@@ -79,6 +80,12 @@ u64 ept02_root(struct ept02_set *set, u64 role, struct ept02 **out);
 /* An EPT violation (or misconfiguration: qualification 0) of L2 at gpa2 on this root. */
 enum ept02_verdict ept02_fault(struct ept02_set *set, struct ept02 *root, gpa2_t gpa2,
 			       u64 hw_qualification, struct ept02_fault *out);
+/*
+ * The same for an L2 whose dirty pages are logged, where there is room for no
+ * more: neither flags nor access (SDM 3C "Page-Modification Logging").
+ */
+enum ept02_verdict ept02_fault_logged(struct ept02_set *set, struct ept02 *root, gpa2_t gpa2,
+				      u64 hw_qualification, bool full, struct ept02_fault *out);
 /* L1's INVEPT: single-context (any role with this EPTP's address), all-context. */
 void ept02_invalidate(struct ept02_set *set, u64 eptp12);
 void ept02_invalidate_all(struct ept02_set *set);

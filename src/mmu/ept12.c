@@ -33,6 +33,21 @@ enum ept12_result ept12_walk(struct vm *vm, u64 role, const struct ept_caps *cap
 	return EPT12_MAPPED;
 }
 
+/* The flags that an access sets in the entry of this level. */
+static u64 flags_of(const struct ept12_walk *w, u32 level, bool write)
+{
+	return level == w->level && write ? EPT_A | EPT_D : EPT_A;
+}
+
+bool ept12_lacks_flags(const struct ept12_walk *w, bool write)
+{
+	u64 lacking = 0;
+
+	for (u32 level = EPT_LEVELS; level >= w->level; level--)
+		lacking |= flags_of(w, level, write) & ~w->entry[level];
+	return (w->role & EPTP_AD) && lacking;
+}
+
 bool ept12_set_flags(struct vm *vm, struct ept12_walk *w, bool write, bool *dirtied)
 {
 	u32 level;
@@ -40,10 +55,8 @@ bool ept12_set_flags(struct vm *vm, struct ept12_walk *w, bool write, bool *dirt
 	if (!(w->role & EPTP_AD))
 		return true;
 	for (level = EPT_LEVELS; level >= w->level; level--) {
-		u64 judged = w->entry[level], now = judged, flags = EPT_A;
+		u64 judged = w->entry[level], now = judged, flags = flags_of(w, level, write);
 
-		if (level == w->level && write)
-			flags |= EPT_D;
 		if ((judged & flags) == flags)
 			continue;
 		if (op_gpa1_cmpxchg(vm, w->at[level], sizeof(now), &now, judged | flags) &&

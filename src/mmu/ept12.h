@@ -25,6 +25,8 @@ struct ept12_walk {
 
 enum ept12_result ept12_walk(struct vm *vm, u64 role, const struct ept_caps *caps, gpa2_t gpa2,
 			     struct ept12_walk *w);
+/* After EPT12_MAPPED: would ept12_set_flags() have anything to do? */
+bool ept12_lacks_flags(const struct ept12_walk *w, bool write);
 /* After EPT12_MAPPED. false: an entry changed since; *dirtied: the dirty flag was set just now. */
 bool ept12_set_flags(struct vm *vm, struct ept12_walk *w, bool write, bool *dirtied);
 

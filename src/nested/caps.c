@@ -27,9 +27,8 @@ const struct nested_cap_row nested_cap_rows[] = {
 		PROC2_XSAVES | PROC2_TSC_SCALING | PROC2_USER_WAIT, NULL },
 	{ CAP_PROC2, PROC2_VMFUNC, "EPTP switching would bypass ept02" },
 	{ CAP_PROC2, PROC2_ENCLS | PROC2_ENCLV, "SGX state is not merged" },
-	{ CAP_PROC2, PROC2_PML, "the hardware would log addresses of L2 to L0's page" },
 	{ CAP_PROC2, PROC2_EPT_VE, "violations that L0 absorbs would reach L2" },
-	{ CAP_PROC2, PROC2_MODE_BASED_EXEC, NULL },
+	{ CAP_PROC2, PROC2_MODE_BASED_EXEC | PROC2_PML, NULL },
 	{ CAP_PROC2, PROC2_CONCEAL_PT | PROC2_PT_GPA, "processor trace is not merged" },
 	{ CAP_PROC2, PROC2_SPP, "ept02 has no sub-page rights" },
 	{ CAP_PROC2, PROC2_PCONFIG, "its exit bitmap is not merged" },
@@ -89,7 +88,7 @@ static void drop_dependents(struct vmx_caps *c)
 	if (!(c->proc.may & PROC_SECONDARY))
 		c->proc2 = (struct vmx_allowed){ 0, 0 };
 	if (!(c->proc2.may & PROC2_EPT))
-		c->proc2.may &= ~(PROC2_UNRESTRICTED | PROC2_MODE_BASED_EXEC);
+		c->proc2.may &= ~(PROC2_UNRESTRICTED | PROC2_MODE_BASED_EXEC | PROC2_PML);
 	if (!(c->proc.may & PROC_TPR_SHADOW))
 		c->proc2.may &= ~(PROC2_X2APIC_MODE | PROC2_APIC_REGISTER |
 				  PROC2_VIRTUAL_INTR);

@@ -51,18 +51,44 @@ static enum nested_verdict absorb(struct nested_vcpu *n, u64 qualification)
 	return NESTED_RESUME;
 }
 
+/* Is the log of pages that L2 modifies on, in this slot? It follows ept12's dirty flags. */
+static bool logs(const struct nested_vmcs *s)
+{
+	return (nested_proc2(s) & PROC2_PML) && (s->v[VF_EPT_POINTER] & EPTP_AD);
+}
+
+/* SDM 3C "Page-Modification Logging". Where L1 has no memory, the entry is lost as on a bus. */
+static void log_page(struct nested_vcpu *n, struct nested_vmcs *s, gpa2_t gpa)
+{
+	u64 index = s->v[VF_PML_INDEX], page = gpa.v & PAGE_MASK;
+
+	op_gpa1_write(n->vm, GPA1(s->v[VF_PML_ADDRESS] + 8 * index), &page, sizeof(page));
+	s->v[VF_PML_INDEX] = (index - 1) & 0xffff;
+}
+
+static enum nested_verdict log_full(struct nested_vcpu *n, u64 qual)
+{
+	struct nested_exit_info info;
+
+	nested_read_exit_info(n, EXIT_PML_FULL, &info);
+	info.qualification = qual & EPTQ_NMI_UNBLOCKED;
+	return nested_reflect(n, &info);
+}
+
 enum nested_verdict nested_ept_exit(struct nested_vcpu *n, u32 reason)
 {
 	struct nested_vmcs *s = n->current;
 	gpa2_t gpa = GPA2(op_hw_read(n, VMCS_GUEST_PHYSICAL_ADDRESS));
 	u64 qual = reason == EXIT_EPT_VIOLATION ? op_hw_read(n, VMCS_EXIT_QUALIFICATION) : 0;
 	struct nested_exit_info info;
-	struct ept02_fault fault;
+	struct ept02_fault fault = { .gpa1 = GPA1(gpa.v) };
 	enum ept02_verdict verdict = EPT02_L0;
 
-	fault.gpa1 = GPA1(gpa.v);
 	if (nested_uses_ept(s))
-		verdict = ept02_fault(n->ept02s, nested_ept02(n, s), gpa, qual, &fault);
+		verdict = ept02_fault_logged(n->ept02s, nested_ept02(n, s), gpa, qual,
+					     logs(s) && s->v[VF_PML_INDEX] >= PML_ENTRIES, &fault);
+	if (fault.dirtied && logs(s))
+		log_page(n, s, gpa);
 	switch (verdict) {
 	case EPT02_REFLECT_VIOLATION:
 	case EPT02_REFLECT_MISCONFIG:
@@ -75,6 +101,8 @@ enum nested_verdict nested_ept_exit(struct nested_vcpu *n, u32 reason)
 		if (!op_gpa1_fault(n->vm, fault.gpa1, qual & EPTQ_WRITE))
 			op_vm_kill(n, "L2 uses memory that L0 cannot map");
 		break;
+	case EPT02_LOG_FULL:
+		return log_full(n, qual);
 	case EPT02_FILLED:
 		break;
 	}

@@ -105,6 +105,9 @@ static void check_verdict(struct scene *s, u64 need, enum ept02_verdict verdict,
 	case EPT02_FILLED:
 		assert_int_equal(means->what, MEANS_PAGE);
 		break;
+	case EPT02_LOG_FULL:
+		fail_msg("%s", "nothing is logged");
+		break;
 	}
 }
 

@@ -136,6 +136,9 @@ static void one_access(struct l1 *l, u64 eptp, struct ept02 *root, const struct 
 		assert_true(permits(means.rights, a, l->mbec) || !decided);
 		assert_false(map.present && permits(rights01(&map), a, l->mbec));
 		break;
+	case EPT02_LOG_FULL:
+		fail_msg("nothing is logged");
+		break;
 	case EPT02_FILLED:
 		assert_int_equal(means.what, MEANS_PAGE);
 		hw = hw_walk(&m->vm, root->eptp, l->mbec, a->gpa);

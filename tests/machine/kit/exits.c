@@ -79,6 +79,7 @@ static const struct {
 	[58] = { "INVPCID", Q | LEN | INFO },
 	[59] = { "VMFUNC", LEN },
 	[61] = { "RDSEED", LEN | INFO },
+	[62] = { "PML_FULL", Q | IDT },
 	[63] = { "XSAVES", LEN },
 	[64] = { "XRSTORS", LEN },
 };

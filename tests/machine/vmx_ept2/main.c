@@ -1,5 +1,6 @@
 /*
- * What EPT can do beyond mapping: advanced exit information, mode-based execute control. Each part needs the processor to have it;
+ * What EPT can do beyond mapping: advanced exit information, mode-based execute control,
+ * page-modification logging. Each part needs the processor to have it;
  * a machine that offers it on a processor must do what that processor does.
  */
 #include "vmx_ept2.h"
@@ -129,6 +130,7 @@ int main(void)
 	vm_init(&vm);
 	test_advanced(&vm);
 	test_mode_exec(&vm);
+	test_log(&vm);
 	vmx_off();
 	return 0;
 }
