@@ -34,7 +34,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	changes = (struct fuzz_input){ in.at + in.left - in.left / 3, in.left / 3 };
 	in.left -= changes.left;
 	changed = 0;
-	p.f = fuzz_machine(how % BASES == FULL ? B64 : (enum state_base)(how % BASES), how >> 7);
+	p.f = fuzz_machine(how % BASES == FULL ? B64 : (enum state_base)(how % BASES),
+			   (enum fuzz_shadow)((how >> 4) % SHADOWS));
 	p.f->vm.memory.before_read = before_read;
 	p.f->vm.memory.before_write = NULL;	/* operands are where L1's page tables say now */
 	for (unsigned i = 0; i < STEPS_MAX && in.left && !p.over; i++)

@@ -51,7 +51,6 @@ static void check_switch_controls(struct fx *f)
 	assert_int_equal(FX02(f, EXIT_MSR_STORE_COUNT), 0);
 	assert_int_equal(FX02(f, EXIT_MSR_LOAD_COUNT), 0);
 	assert_int_equal(FX02(f, ENTRY_MSR_LOAD_COUNT), 0);
-	assert_int_equal(FX02(f, VMCS_LINK_POINTER), ~0ull);
 	for (unsigned i = VF_HOST_ES_SELECTOR; i < VF_COUNT; i++)
 		if (VMCS_TYPE(nested_field_encoding[i]) == VMCS_TYPE_HOST)
 			assert_int_equal(*fx_vmcs02(f, i), L0_HOST & nested_field_bits[i]);
@@ -78,6 +77,23 @@ static void check_bitmap(struct fx *f, u64 page, hpa_t own, const struct nested_
 		if (l1 && still)
 			assert_int_equal(now[i], theirs ? theirs[i] | mine[i] : ~0ull);
 	}
+}
+
+/* L2 reads and writes a VMCS of L1's, or none at all, and only fields that L1 has. */
+static void check_shadowing(struct fx *f, bool still)
+{
+	const struct nested_vmcs *s = FX_SLOT(f), *link = nested_link(s);
+	u64 pointer = FX02(f, VMCS_LINK_POINTER);
+
+	assert_int_equal(pointer, link ? link->shadow.v : ~0ull);
+	if (link)
+		assert_true(link != s && link->is_shadow && field_set_empty(&link->shadow_dirty));
+	if (!(FX02(f, PROC2_CONTROLS) & PROC2_SHADOW_VMCS))
+		return;
+	check_bitmap(f, FX02(f, VMREAD_BITMAP), f->n.fields_bitmap, &s->field_bitmap[0], true,
+		     s->v[VF_VMREAD_BITMAP], still);
+	check_bitmap(f, FX02(f, VMWRITE_BITMAP), f->n.fields_bitmap, &s->field_bitmap[1], true,
+		     s->v[VF_VMWRITE_BITMAP], still);
 }
 
 static void check_bitmaps(struct fx *f, bool still)
@@ -144,6 +160,7 @@ void fuzz_check_vmcs02(struct fx *f, bool still)
 	check_exec_controls(f);
 	check_switch_controls(f);
 	check_bitmaps(f, still);
+	check_shadowing(f, still);
 	check_addresses(f);
 	check_tables(f);
 }
@@ -165,15 +182,33 @@ void fuzz_check_copied(struct fx *f)
 /* What the engine changes in vmcs01 outside its guest-state area. */
 static bool is_free01(unsigned i)
 {
-	return i == VF_ENTRY_CONTROLS || i == VF_PROC2_CONTROLS ||
+	return i == VF_ENTRY_CONTROLS || i == VF_PROC2_CONTROLS || i == VF_VMREAD_BITMAP ||
+	       i == VF_VMWRITE_BITMAP ||
 	       VMCS_TYPE(nested_field_encoding[i]) == VMCS_TYPE_GUEST ||
 	       VMCS_TYPE(nested_field_encoding[i]) == VMCS_TYPE_INFO;
+}
+
+/* L1 reads and writes its current VMCS, and only the fields that L0 lets it. */
+static void check_own_shadowing(struct fx *f)
+{
+	const struct nested_vmcs *s = f->n.current;
+	u64 link = FX01(f, VMCS_LINK_POINTER);
+
+	if (!(FX01(f, PROC2_CONTROLS) & PROC2_SHADOW_VMCS)) {
+		assert_int_equal(link, ~0ull);
+		return;
+	}
+	assert_true(s && link == s->shadow.v);
+	assert_int_equal(FX01(f, VMREAD_BITMAP),
+			 s->is_shadow ? f->n.fields_bitmap.v : f->n.vmread_bitmap.v);
+	assert_int_equal(FX01(f, VMWRITE_BITMAP),
+			 s->is_shadow ? f->n.fields_bitmap.v : f->n.vmwrite_bitmap.v);
 }
 
 void fuzz_check_vmcs01(struct fx *f)
 {
 	const u64 *v = fx_vmcs01(f, 0), *start = fuzz_start_vmcs01(f)->v;
-	u64 link = FX01(f, VMCS_LINK_POINTER), guest[VF_COUNT];
+	u64 guest[VF_COUNT];
 	const struct check_env e = {
 		.vm = &f->vm, .caps = &f->hw.caps, .v = guest, .lma = true, .vmptr = f->n.vmcs01.v,
 	};
@@ -187,10 +222,7 @@ void fuzz_check_vmcs01(struct fx *f)
 				 (unsigned long long)v[i]);
 	HAS_ONLY(FX01(f, ENTRY_CONTROLS) ^ start[VF_ENTRY_CONTROLS], ENTRY_IA32E);
 	HAS_ONLY(FX01(f, PROC2_CONTROLS) ^ start[VF_PROC2_CONTROLS], PROC2_SHADOW_VMCS);
-	if (FX01(f, PROC2_CONTROLS) & PROC2_SHADOW_VMCS)
-		assert_true(f->n.current && link == f->n.current->shadow.v);
-	else
-		assert_int_equal(link, ~0ull);
+	check_own_shadowing(f);
 	memcpy(guest, v, sizeof(guest));
 	guest[VF_VMCS_LINK_POINTER] = ~0ull;	/* a shadow VMCS is no page of L1's */
 	if (!nested_check_guest(&e, &failure))

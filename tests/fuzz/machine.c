@@ -12,7 +12,7 @@ struct machine {
 	bool made;
 };
 
-static struct machine machines[BASES][2];
+static struct machine machines[BASES][SHADOWS];
 static struct { u64 start, end; } allowed[ALLOWED_MAX];
 static unsigned allowed_count;
 struct fuzz_trace *fuzz_trace;
@@ -150,11 +150,21 @@ static void move_memory(struct fx *f)
 	f->vm.memory.ram = ram;
 }
 
-static void make(struct machine *m, enum state_base base, bool shadow)
+/* As L1 would find it with hardware that has none. */
+static void withhold_shadowing(struct fx *f)
+{
+	f->n.caps.proc2.may &= ~PROC2_SHADOW_VMCS;
+	field_clear(&f->n.exists, VF_VMREAD_BITMAP);
+	field_clear(&f->n.exists, VF_VMWRITE_BITMAP);
+}
+
+static void make(struct machine *m, enum state_base base, enum fuzz_shadow shadow)
 {
 	struct fx *f = &m->live;
 
-	fx_start(f, base, shadow);
+	fx_start(f, base, shadow != SHADOW_NONE);
+	if (shadow == SHADOW_KEPT)
+		withhold_shadowing(f);
 	start_paging(f, base != HOST32);
 	start_vmcs01(f, base != HOST32);
 	start_intercepts(f);
@@ -165,7 +175,7 @@ static void make(struct machine *m, enum state_base base, bool shadow)
 	m->made = true;
 }
 
-struct fx *fuzz_machine(enum state_base base, bool shadow)
+struct fx *fuzz_machine(enum state_base base, enum fuzz_shadow shadow)
 {
 	struct machine *m = &machines[base][shadow];
 

@@ -12,8 +12,11 @@
 #define FM_OPERAND 0x2f0000ull		/* where memory operands lie, as L1 addresses them */
 #define FM_REGIONS 24u			/* VMCSs that programs use; more than there are slots */
 
+/* The hardware has VMCS shadowing, and L1 is offered it. Without the last, L1 sees no difference. */
+enum fuzz_shadow { SHADOW_NONE, SHADOW_KEPT, SHADOW_OFFERED, SHADOWS };
+
 /* In the start state of this base; the last one given for the same arguments is void. */
-struct fx *fuzz_machine(enum state_base base, bool shadow);
+struct fx *fuzz_machine(enum state_base base, enum fuzz_shadow shadow);
 
 const struct hw_region *fuzz_start_vmcs01(const struct fx *f);
 

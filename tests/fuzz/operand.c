@@ -73,15 +73,20 @@ static void choose_segment(struct scene *s, unsigned seg)
 		*fx_vmcs01(s->f, VF_GUEST_ES_BASE + seg) &= 0xffffffff;
 }
 
+static bool is_wide(struct fx *f)
+{
+	return (FX01(f, GUEST_EFER) & EFER_LMA) && (FX01(f, GUEST_CS_AR) & AR_L);
+}
+
 /* Instruction information as the SDM defines its bits; the undefined ones are 0. */
 static void choose_operands(struct scene *s)
 {
 	u32 seg = fuzz_below(s->in, 6);
+	u8 size = fuzz_u8(s->in) & 1;
 
-	s->info = (u32)fuzz_bytes(s->in, 4) & 0xffffff7b;
+	s->info = (u32)fuzz_bytes(s->in, 4) & 0xfffffc7b;
 	s->info = (s->info & ~(7u << 15)) | seg << 15;
-	if ((s->info >> 7 & 7) > 2)
-		s->info &= ~(7u << 7);
+	s->info |= (u32)(is_wide(s->f) + size) << 7;	/* 16 or 32 bits; 32 or 64 */
 	if (s->reason != EXIT_VMREAD && s->reason != EXIT_VMWRITE)
 		s->info &= ~BIT32(10);
 	s->disp = fuzz_flip(s->in) ? FM_OPERAND : fuzz_value(s->in);
@@ -111,12 +116,12 @@ static bool is_canonical(const struct scene *s, u64 a)
 static u8 prologue(const struct scene *s, bool *wide)
 {
 	struct fx *f = s->f;
-	bool lma = FX01(f, GUEST_EFER) & EFER_LMA, l = FX01(f, GUEST_CS_AR) & AR_L;
+	bool lma = FX01(f, GUEST_EFER) & EFER_LMA;
 	u64 mask = FX01(f, CR4_MASK);
 	u64 cr4 = (FX01(f, GUEST_CR4) & ~mask) | (FX01(f, CR4_SHADOW) & mask);
 
-	*wide = lma && l;
-	if (!(FX01(f, GUEST_CR0) & CR0_PE) || (FX01(f, GUEST_RFLAGS) & RFLAGS_VM) || (lma && !l))
+	*wide = is_wide(f);
+	if (!(FX01(f, GUEST_CR0) & CR0_PE) || (FX01(f, GUEST_RFLAGS) & RFLAGS_VM) || (lma && !*wide))
 		return X86_UD;
 	if (!f->n.vmxon && (s->reason != EXIT_VMXON || !(cr4 & CR4_VMXE)))
 		return X86_UD;
@@ -264,11 +269,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	struct scene s = { .in = &in };
 	u8 how = fuzz_u8(&in);
 
-	s.f = fuzz_machine(how & 1 ? HOST32 : B64, how >> 1 & 1);
-	s.f->n.explain = how >> 2 & 1;
+	s.f = fuzz_machine(how & 1 ? HOST32 : B64, (enum fuzz_shadow)((how >> 4) % SHADOWS));
+	s.f->n.explain = how >> 1 & 1;
 	s.reason = reasons[fuzz_below(&in, ARRAY_SIZE(reasons))];
 	fuzz_allow_regions(s.f);
-	if (how & 8)
+	if (how & 4)
 		fx_vmclear(s.f, FX_VMCS(0));
 	else
 		nested_shadow_pull(&s.f->n, s.f->n.current);	/* when it happens is no change */

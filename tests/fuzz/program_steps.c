@@ -94,6 +94,7 @@ void program_enter(struct program *p, bool wrong)
 	const struct nested_vmcs *s = FX_SLOT(p->f);
 	bool resume = (s && s->launched) != wrong;
 
+	fuzz_allow_regions(p->f);	/* the VMCS of the link pointer takes another's place */
 	instruction(p, resume ? EXIT_VMRESUME : EXIT_VMLAUNCH, 0, 0);
 }
 
@@ -169,9 +170,13 @@ static void write_field(struct program *p)
 /* Would a processor with VMCS shadowing do it without asking the engine? */
 static bool in_hardware(struct fx *f, u64 encoding, bool write)
 {
-	int i = encoding >> 32 ? -1 : nested_field_index((u32)encoding);
+	int i = nested_field_of(&f->n, encoding);
 
-	return f->n.current && i >= 0 && field_test(&f->n.exists, (unsigned)i) &&
+	if (!f->n.current || i < 0)
+		return false;
+	if (f->n.current->is_shadow)
+		return f->n.use_shadow;
+	return !(encoding & VMCS_HIGH_ACCESS) &&
 	       (field_test(&nested_fields_shadow_rw, (unsigned)i) ||
 		(!write && field_test(&nested_fields_shadow_ro, (unsigned)i)));
 }
@@ -270,6 +275,23 @@ static void write_msr_entry(struct program *p)
 	poke(p->f, at, entry, sizeof(entry));
 }
 
+/* A region becomes a shadow VMCS's, and L2 is let into it. */
+static void use_link(struct program *p)
+{
+	struct fx *f = p->f;
+	u64 link = FX_VMCS(fuzz_below(p->in, FM_REGIONS)), bitmap = FX_PAGE(fuzz_u8(p->in) & 3);
+	u32 revision = NESTED_REVISION | VMCS_SHADOW_INDICATOR;
+
+	if (!f->n.current || !field_test(&f->n.exists, VF_VMREAD_BITMAP))
+		return;
+	if (link != f->n.current->gpa.v)
+		poke(f, link, &revision, sizeof(revision));
+	FX12_WRITE(f, VMCS_LINK_POINTER, link);
+	FX12_WRITE(f, VMREAD_BITMAP, bitmap);
+	FX12_WRITE(f, VMWRITE_BITMAP, bitmap + PAGE_SIZE);
+	FX12_WRITE(f, PROC2_CONTROLS, FX12_READ(f, PROC2_CONTROLS) | PROC2_SHADOW_VMCS);
+}
+
 static void load_good_state(struct program *p)
 {
 	u32 base = fuzz_below(p->in, BASES);
@@ -365,6 +387,18 @@ static void allow_msr_store(struct fx *f)
 		fuzz_allow(v[VF_EXIT_MSR_STORE_ADDR], 16 * v[VF_EXIT_MSR_STORE_COUNT]);
 }
 
+/* What vm/ does with a VMREAD or VMWRITE of L2 that L1 does not want to see. */
+static enum nested_verdict absent_field(struct program *p, u32 reason)
+{
+	struct outcome o = nested_vmx_instruction(&p->f->n, reason);
+
+	tell_outcome(o);
+	if (o.kind == OUT_FAULT)
+		return nested_l2_fault(&p->f->n, o);
+	nested_commit_flags(&p->f->n, o);
+	return NESTED_RESUME;
+}
+
 static void after_exit(struct program *p, enum nested_verdict verdict)
 {
 	fuzz_forbid();
@@ -379,10 +413,11 @@ static void l2_exits(struct program *p)
 {
 	static const u16 often[] = {
 		EXIT_EPT_VIOLATION, EXIT_EPT_MISCONFIG, EXIT_EXCEPTION_NMI, EXIT_IO, EXIT_MSR_READ,
-		EXIT_MSR_WRITE, EXIT_CPUID, EXIT_EXTERNAL_INTERRUPT,
+		EXIT_MSR_WRITE, EXIT_CPUID, EXIT_EXTERNAL_INTERRUPT, EXIT_VMREAD, EXIT_VMWRITE,
 	};
 	u8 which = fuzz_u8(p->in);
 	u32 reason = which < EXIT_REASON_COUNT ? which : often[which % ARRAY_SIZE(often)];
+	enum nested_verdict verdict;
 
 	l2_did(p, reason);
 	if (reason == EXIT_EPT_VIOLATION) {
@@ -391,7 +426,10 @@ static void l2_exits(struct program *p)
 	}
 	allow_abort(p->f);
 	allow_msr_store(p->f);
-	after_exit(p, fx_exit(p->f, reason));
+	verdict = fx_exit(p->f, reason);
+	if (verdict == NESTED_L0 && (reason == EXIT_VMREAD || reason == EXIT_VMWRITE))
+		verdict = absent_field(p, reason);
+	after_exit(p, verdict);
 }
 
 /* L0 emulates something for L2 and it faults, or an NMI came while L0 ran. */
@@ -447,7 +485,8 @@ static void l1_step(struct program *p)
 	case 14: write_msr_entry(p); break;
 	case 15: load_good_state(p); break;
 	case 16: p->f->n.explain = fuzz_flip(p->in); break;
-	case 17: case 18: case 19: case 20: case 21: case 22: case 23:
+	case 17: use_link(p); break;
+	case 18: case 19: case 20: case 21: case 22: case 23:
 		program_enter(p, false);
 		break;
 	default:

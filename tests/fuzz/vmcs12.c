@@ -44,8 +44,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	u32 base = how % BASES;
 	struct program p = { .in = &in, .still = true };
 
-	p.f = fuzz_machine(base == FULL ? B64 : (enum state_base)base, how >> 7);
-	p.f->n.explain = how >> 6 & 1;
+	p.f = fuzz_machine(base == FULL ? B64 : (enum state_base)base,
+			   (enum fuzz_shadow)((how >> 4) % SHADOWS));
+	p.f->n.explain = how >> 3 & 1;
 	put_region(&p);
 	change_region(&p);
 	program_instruction(&p, EXIT_VMPTRLD, REGION, 0, 0);
