@@ -351,7 +351,7 @@ const struct task_case task_cases[] = {
 	{ "CALL of 16 bits", case_call_16, NULL, 0 },
 	{ "JMP and JMP back", case_jmp, b_jumps, SHOW_STATE | SHOW_GPR },
 	{ "CALL and JMP back", case_call, b_jumps, 0 },
-	{ "CALL twice", case_again, NULL, SHOW_GPR },
+	{ "CALL twice", case_again, NULL, 0 },
 	{ "JMP with NT", case_set_nt_jmp, b_jumps, 0 },
 	{ "CALL, CALL", case_call, b_calls_d, 0 },
 	{ "CALL, CALL, CALL of a 16-bit TSS", case_call, d_calls_c, 0 },
