@@ -6,6 +6,7 @@
 #include "nested/engine.h"
 
 #include "engine_ops.h"
+#include "nested/fields.h"
 
 static void merge_page(struct nested_vcpu *n, struct nested_merged_page *m,
 		       u64 source, hpa_t own)
