@@ -5,7 +5,7 @@
  *   compare VERSION REPORT... [--mutants]
  * Exit status: 0 no such difference, 1 some, 2 the report is no good.
  */
-#include "compare.h"
+#include "compare_insn.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #define MOST_SHOWN 20
 
 struct totals {
-	u64 outcomes[256], vectors, explained, unexplained;
+	u64 outcomes[256], instructions[256], vectors, explained, unexplained;
 	u64 by_departure[256], fired[CHECK_COUNT], alive[CHECK_COUNT];
 };
 
@@ -140,13 +140,88 @@ static void check_sum(FILE *f, u32 sum, u64 number)
 		bad("runner and host made different vectors before %llu", (unsigned long long)number);
 }
 
+static const char *insn_text(struct insn_outcome o)
+{
+	static char text[2][64];
+	static unsigned next;
+	char *to = text[next++ % 2];
+
+	if (o.did >= INSN_FAULT)
+		snprintf(to, sizeof(text[0]), "exception %u (%#x)", o.did - INSN_FAULT, o.error);
+	else
+		snprintf(to, sizeof(text[0]), "%s", o.did == INSN_OK ? "ok" : outcome_text(o.did));
+	return to;
+}
+
+static void show_insn(u64 seed, u64 number, const struct insn_vector *x, struct insn_outcome got,
+		      struct insn_outcome wanted)
+{
+	static const char *const names[] = {
+		"VMREAD", "VMWRITE", "INVEPT", "INVVPID", "VMPTRLD", "VMCLEAR", "VMPTRST", "VMXON",
+		"VMLAUNCH", "VMRESUME", "VMXOFF", "VMCALL",
+	};
+	static const char *const states[] = { "off", "root", "current VMCS" };
+
+	printf("seed %llu instruction %llu: the emulator: %s; the engine: %s%s\n",
+	       (unsigned long long)seed, (unsigned long long)number, insn_text(got), insn_text(wanted),
+	       got.did == wanted.did && got.error == wanted.error ? ", with another result" : "");
+	printf("  %s, form %u, %s%s, at %#llx: %#llx %#llx, RDX=%#llx RCX=%#llx before %#llx\n",
+	       names[x->insn], x->form, states[x->state], x->user ? ", CPL 3" : "",
+	       (unsigned long long)x->target, (unsigned long long)x->operand[0],
+	       (unsigned long long)x->operand[1], (unsigned long long)x->rdx,
+	       (unsigned long long)x->rcx, (unsigned long long)x->prepared);
+}
+
+static struct insn_outcome read_insn(FILE *f)
+{
+	struct insn_outcome o = { .did = (u8)next_byte(f) };
+
+	o.error = (u8)(next_byte(f) - 0x30);
+	for (unsigned i = 0; i < 4; i++)
+		o.rest |= (u32)(next_byte(f) - 0x30) << 6 * i;
+	return o;
+}
+
+static void judge_insn(struct judge *j, struct totals *t, u64 seed, u64 number, FILE *f, u32 *sum)
+{
+	struct insn_outcome wanted, got;
+	struct insn_vector x;
+	int row;
+
+	gen_insn(&j->world, seed, number, &x);
+	*sum = gen_insn_sum(*sum, &x);
+	wanted = insn_judge(&x);
+	got = read_insn(f);
+	t->vectors++;
+	t->instructions[got.did]++;
+	if (wanted.did == got.did && wanted.error == got.error && wanted.rest == got.rest)
+		return;
+	row = departure_of_insn(j, &x, got);
+	if (row >= 0) {
+		t->explained++;
+		t->by_departure[row]++;
+	} else if (t->unexplained++ < MOST_SHOWN) {
+		show_insn(seed, number, &x, got, wanted);
+	}
+}
+
+static void judge_entry(struct judge *j, struct totals *t, u64 seed, u64 number, FILE *f, u32 *sum)
+{
+	j->host32 = gen_entry(&j->world, seed, number, j->v);
+	*sum = gen_sum(*sum, j->v);
+	judge_one(j, t, seed, number, (u8)next_byte(f));
+}
+
 static void read_report(struct judge *j, struct totals *t, FILE *f)
 {
 	unsigned long long seed, from, count, item;
+	bool instructions;
+	char kind[16];
 	u32 sum = 0;
 
-	if (fscanf(f, "vectors seed %llu from %llu count %llu", &seed, &from, &count) != 3)
-		bad("the report does not begin with \"vectors\"");
+	if (fscanf(f, "%15s seed %llu from %llu count %llu", kind, &seed, &from, &count) != 4)
+		bad("the report does not begin with a line about itself");
+	instructions = !strcmp(kind, "instructions");
 	for (unsigned i = 0; i < W_COUNT; i++) {
 		if (fscanf(f, "%llx", &item) != 1)
 			bad("the report's description of the machine is too short");
@@ -155,18 +230,18 @@ static void read_report(struct judge *j, struct totals *t, FILE *f)
 	if (fscanf(f, "%*s") == EOF || next_byte(f) != '\n')
 		bad("the report has no list of fields");
 	judge_init(j);
+	insn_l1_init(&j->world);
 	for (u64 i = from; i < from + count; i++) {
-		u8 got;
-
-		j->host32 = gen_entry(&j->world, seed, i, j->v);
-		sum = gen_sum(sum, j->v);
-		got = (u8)next_byte(f);
-		judge_one(j, t, seed, i, got);
+		if (instructions)
+			judge_insn(j, t, seed, i, f, &sum);
+		else
+			judge_entry(j, t, seed, i, f, &sum);
 		if ((i + 1 - from) % GEN_BLOCK == 0 || i + 1 == from + count) {
 			check_sum(f, sum, i + 1);
 			sum = 0;
 		}
 	}
+	insn_l1_end();
 	host_memory_free(&j->memory);
 }
 
@@ -175,6 +250,11 @@ static void print_counts(const struct totals *t)
 	for (unsigned o = 0; o < 256; o++)
 		if (t->outcomes[o])
 			printf("%9llu  %s\n", (unsigned long long)t->outcomes[o], outcome_text((u8)o));
+	for (unsigned o = 0; o < 256; o++)
+		if (t->instructions[o])
+			printf("%9llu  %s\n", (unsigned long long)t->instructions[o],
+			       o >= INSN_FAULT ? insn_text((struct insn_outcome){ .did = (u8)o }) :
+			       o == INSN_OK ? "ok" : outcome_text((u8)o));
 	if (t->explained)
 		printf("differences that are the emulator's (tests/vectors/departures.def):\n");
 	for (unsigned i = 0; i < departure_count; i++)

@@ -1,5 +1,5 @@
 /* Which differences are known: departures.def. */
-#include "compare.h"
+#include "compare_insn.h"
 
 #define PASSES 0
 
@@ -10,9 +10,11 @@ static const struct row {
 } rows[] = {
 #define D(id, outcome, version, condition, text) { CHECK_##id, outcome, version, #id " " text },
 #define R(outcome, version, condition, text) { CHECK_COUNT, outcome, version, text },
+#define I(outcome, version, condition, text) { CHECK_COUNT, outcome, version, text },
 #include "departures.def"
 #undef D
 #undef R
+#undef I
 	{ CHECK_COUNT, 0, "", NULL },
 };
 const unsigned departure_count = ARRAY_SIZE(rows) - 1;
@@ -40,9 +42,11 @@ int departure_of_check(const struct judge *j, enum check_id id, unsigned field, 
 	} \
 	n++;
 #define R(result, version, condition, text) n++;
+#define I(result, version, condition, text)
 #include "departures.def"
 #undef D
 #undef R
+#undef I
 	return -1;
 }
 
@@ -55,10 +59,30 @@ int departure_refusal(const struct judge *j, u8 got)
 	if (got == (result) && of_version(j, &rows[n]) && (condition)) \
 		return n; \
 	n++;
+#define I(result, version, condition, text)
 #include "departures.def"
 #undef D
 #undef R
+#undef I
 	(void)j, (void)got, (void)n;
+	return -1;
+}
+
+int departure_of_insn(const struct judge *j, const struct insn_vector *x, struct insn_outcome got)
+{
+	int n = 0;
+
+#define D(check, result, version, condition, text) n++;
+#define R(result, version, condition, text) n++;
+#define I(result, version, condition, text) \
+	if (((result) == PASSES || got.did == (result)) && of_version(j, &rows[n]) && (condition)) \
+		return n; \
+	n++;
+#include "departures.def"
+#undef D
+#undef R
+#undef I
+	(void)j, (void)x, (void)got, (void)n;
 	return -1;
 }
 

@@ -26,6 +26,11 @@ static u64 scramble(u64 z)
 	return z ^ z >> 31;
 }
 
+void gen_seed(struct gen *g, u64 seed, u64 number)
+{
+	g->state = scramble(seed * 0x2545f4914f6cdd1dull + 1) ^ scramble(number);
+}
+
 u64 gen_random(struct gen *g)
 {
 	return scramble(g->state += 0x9e3779b97f4a7c15ull);
@@ -149,7 +154,7 @@ static u64 width_mask(u32 encoding)
 static void start(struct gen *g, const struct gen_world *world, u64 seed, u64 number, u64 *v)
 {
 	*g = (struct gen){ .world = world, .v = v };
-	g->state = scramble(seed * 0x2545f4914f6cdd1dull + 1) ^ scramble(number);
+	gen_seed(g, seed, number);
 	gen_caps(world, &g->caps);
 	for (unsigned i = 0; i < VF_COUNT; i++)
 		v[i] = 0;
@@ -248,4 +253,5 @@ void gen_fill(const struct gen_world *world, void *to)
 	for (unsigned at = 0; at < GEN_PAGE_SIZE; at += 16)
 		fill_page(area, PAGE_MSRS_BAD, at, MSR_FS_BASE);
 	fill_pdptes(area, world);
+	gen_fill_window(world, area);
 }

@@ -38,6 +38,10 @@ enum gen_page {
 	PAGE_MSRS_BAD = PAGE_MSRS + 3,	/* no entry can be loaded */
 	PAGE_PDPTES,		/* 128 times four PDPTEs, some of them good */
 	PAGE_VMCS, PAGE_VMXON,
+	PAGE_ROOT,		/* for instruction vectors: a PML4 with the window of gen_insn.h */
+	PAGE_WINDOW,		/* three tables */
+	PAGE_DATA = PAGE_WINDOW + 3,	/* three pages of operands */
+	PAGE_END = PAGE_DATA + 2,
 	PAGE_COUNT,
 };
 #define GEN_PAGE_SIZE 4096u

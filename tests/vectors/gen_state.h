@@ -28,6 +28,8 @@ struct gen {
 /* One draw an expression: C does not say in which order operands are evaluated. */
 u64 gen_random(struct gen *g);
 u64 gen_below(struct gen *g, u64 n);
+/* Vector number of a seed starts here. */
+void gen_seed(struct gen *g, u64 seed, u64 number);
 static inline bool gen_one_in(struct gen *g, u64 n)
 {
 	return gen_below(g, n) == 0;
@@ -78,6 +80,9 @@ static inline u64 gen_too_high(const struct gen *g)
 
 /* gen.c: the capabilities that the world describes. */
 void gen_caps(const struct gen_world *world, struct vmx_caps *c);
+
+/* gen_insn.c: its tables in the scratch area. */
+void gen_fill_window(const struct gen_world *world, u8 *area);
 
 /* gen_base.c: a valid state; gen_controls.c, gen_host.c, gen_guest.c: what breaks it. */
 void gen_base(struct gen *g);

@@ -1,7 +1,7 @@
 /*
  * Executes vectors with the machine's own VMX and writes what became of each, a
- * byte apiece, to port 0xE9. Command line: seed=S from=N count=N. It judges
- * nothing.
+ * few bytes apiece, to port 0xE9. Command line: seed=S from=N count=N, and
+ * instructions=1 for those of gen_insn.h instead of VM entries. It judges nothing.
  */
 #include "runner.h"
 
@@ -123,16 +123,21 @@ static void run(u64 seed, u64 from, u64 count)
 int main(void)
 {
 	u64 seed = argument("seed=", 1), from = argument("from=", 0), count = argument("count=", 1000);
+	bool instructions = argument("instructions=", 0);
 
 	if (gen_field_count > FIELDS)
 		die("%u fields are more than this runner has room for", gen_field_count);
 	start_vmx();
-	print("vectors seed %lu from %lu count %lu\n", seed, from, count);
+	print("%s seed %lu from %lu count %lu\n",
+	      instructions ? "instructions" : "vectors", seed, from, count);
 	for (unsigned int i = 0; i < W_COUNT; i++)
 		print("%lx%c", world.w[i], i + 1 < W_COUNT ? ' ' : '\n');
 	for (unsigned int i = 0; i < gen_field_count; i++)
 		put_char(writable[i] ? '1' : '0');
 	print("\n");
-	run(seed, from, count);
+	if (instructions)
+		insn_run(&world, seed, from, count);
+	else
+		run(seed, from, count);
 	return 0;
 }

@@ -11,6 +11,9 @@ void world_restore(const struct gen_world *world);	/* control registers and MSRs
 /* enter.S */
 u64 entry_run(u64 resume);
 extern const u8 entry_exit[], entry_stub[];
+/* insn.c: the vectors of gen_insn.h; VMX operation must be on. */
+void insn_run(const struct gen_world *world, u64 seed, u64 from, u64 count);
+
 /* enter32.S */
 u64 entry_run32(void);
 extern const u8 entry_exit32[];
