@@ -11,6 +11,7 @@
 #include "cpu/home.h"
 #include "cpu/memory.h"
 #include "debug/console.h"
+#include "vm/e820.h"
 #include "vm/mtrr.h"
 #include "vmx/insn.h"
 
@@ -42,7 +43,7 @@ static bool hide_home(struct vm *vm)
 bool vm_memory_init(struct vm *vm, const struct boot_info *bi)
 {
 	vm->ram_end = cpu_direct_map_end.v;
-	(void)bi;
+	vm->map = &bi->map;
 	return ept01_init(&vm->ept01, vm, &vm->pool01, &vm->ept_caps) &&
 	       map_identity(vm, 0, vm->ram_end) && hide_home(vm);
 }
@@ -149,6 +150,12 @@ static void move_window(struct vm *vm, gpa1_t gpa, const struct ept01_mapping *m
 	};
 }
 
+/* A device: L0 must not touch it in ways and widths of its own. */
+static bool is_device(const struct vm *vm, const struct ept01_mapping *m)
+{
+	return m->memtype == MT_UC && e820_type_at(vm->map, m->hpa.v) != E820_AVAILABLE;
+}
+
 void *vm_memory_ptr(struct vm *vm, gpa1_t gpa, bool write)
 {
 	struct ept01_mapping m = ept01_lookup(&vm->ept01, gpa);
@@ -158,9 +165,10 @@ void *vm_memory_ptr(struct vm *vm, gpa1_t gpa, bool write)
 			return NULL;
 		m = ept01_lookup(&vm->ept01, gpa);
 	}
-	if (m.hpa.v >= cpu_direct_map_end.v)
+	if (m.hpa.v >= cpu_direct_map_end.v || is_device(vm, &m))
 		return NULL;
-	move_window(vm, gpa, &m);
+	if (m.memtype != MT_UC)
+		move_window(vm, gpa, &m);
 	return hpa_to_ptr(m.hpa);
 }
 

@@ -56,6 +56,7 @@ struct vm {
 	struct ept_caps ept_caps;
 	hpa_t msr_bitmap, io_bitmap[2];
 	hpa_t scratch;			/* what L1 finds where L0's home is */
+	const struct e820_map *map;	/* the machine's */
 	u64 ram_end;			/* ept01 above it is filled on demand */
 	struct acpi_info acpi;
 	const char *killed;		/* why the VM must not run again */
