@@ -11,6 +11,7 @@ usage: plastron run                       boot Plastron, a Debian with KVM on it
        plastron run IMAGE [option ...]    boot Plastron and your own hypervisor or kernel on it
        plastron iso OUT.iso [IMAGE ...]   write the same as a bootable image for a real machine
        plastron test [NAME ...]           run the tests (all of them, or those named)
+       plastron fuzz [NAME ...]           run the fuzzers, for an hour or --time SECONDS
        plastron COMMAND --help            the options of a command
 """
 
@@ -47,6 +48,8 @@ def _command(arguments):
         from launcher import iso as command
     elif name == "test":
         from launcher import test as command
+    elif name == "fuzz":
+        from launcher import fuzz as command
     else:
-        raise UserError(f"there is no command {name}: use run, iso or test")
+        raise UserError(f"there is no command {name}: use run, iso, test or fuzz")
     return command.main(rest)

@@ -30,6 +30,10 @@ GROUPS = {
         ("clang", "the second compiler that must build without warnings"),
         ("shellcheck", "checking the shell scripts"),
     ),
+    "fuzz": (
+        ("clang", "compiling the fuzzers"),
+        ("libclang-rt-dev", "libFuzzer and the sanitizers, of clang's own version"),
+    ),
     "bochs": (
         ("bochs", "the emulator, which has VMX in software"),
         ("bochs-term", "a display module for it that needs no X server"),
@@ -73,8 +77,8 @@ def _apt(*words):
 
 def install(*groups):
     """Install what the groups list and this machine lacks; say which and why."""
-    missing = [(name, why) for group in groups for name, why in GROUPS[group]
-               if installed_version(name) is None]
+    wanted = {name: why for group in groups for name, why in GROUPS[group]}
+    missing = [(name, why) for name, why in wanted.items() if installed_version(name) is None]
     if not missing:
         return
     names = [name for name, _ in missing]

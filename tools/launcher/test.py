@@ -5,7 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from launcher import l0, machine, packages, testchecks, testmachine, teststack, testvectors
+from launcher import fuzz, l0, machine, packages, testchecks, testmachine, teststack, testvectors
 from launcher.cli import Parser
 from launcher.common import UserError, relative
 from launcher.testcase import OUTPUT, Outcome
@@ -138,8 +138,8 @@ def _run_all(chosen, report):
 def main(arguments):
     options = _parser().parse_args(arguments)
     if not options.list:
-        packages.install("build", "image", "test")
-    cases = [*testchecks.cases(), *testmachine.cases(options.bochs),
+        packages.install("build", "image", "test", "fuzz")
+    cases = [*testchecks.cases(), *fuzz.cases(), *testmachine.cases(options.bochs),
              *testvectors.cases(options.bochs), *teststack.cases(options.bochs)]
     if options.list:
         for case in cases:
