@@ -390,7 +390,7 @@ static void fields_that_do_not_exist(void **state)
 {
 	static const u64 bad[] = {
 		0x6026, 0x0001, 0x4001, 0x6801, 0x0030, 0x1000, 0x8000, 0x10000, 1ull << 32,
-		(1ull << 63) | VMCS_GUEST_RIP, ~0ull, VMCS_VMREAD_BITMAP, VMCS_PML_ADDRESS,
+		(1ull << 63) | VMCS_GUEST_RIP, ~0ull, VMCS_SPP_TABLE, VMCS_ENCLS_EXIT_BITMAP,
 		VMCS_GUEST_PERF_GLOBAL_CTRL,
 	};
 	struct kit k;
