@@ -156,6 +156,7 @@
 #define INTR_VALID BIT32(31)
 
 #define PML_ENTRIES 512u
+#define VMFUNC_EPTP_SWITCHING 0u
 
 /* Guest interruptibility state. */
 #define BLOCKED_BY_STI BIT32(0)

@@ -25,10 +25,9 @@ const struct nested_cap_row nested_cap_rows[] = {
 		PROC2_UNRESTRICTED | PROC2_APIC_REGISTER | PROC2_VIRTUAL_INTR |
 		PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_SHADOW_VMCS | PROC2_RDSEED |
 		PROC2_XSAVES | PROC2_TSC_SCALING | PROC2_USER_WAIT, NULL },
-	{ CAP_PROC2, PROC2_VMFUNC, "EPTP switching would bypass ept02" },
 	{ CAP_PROC2, PROC2_ENCLS | PROC2_ENCLV, "SGX state is not merged" },
 	{ CAP_PROC2, PROC2_EPT_VE, "violations that L0 absorbs would reach L2" },
-	{ CAP_PROC2, PROC2_MODE_BASED_EXEC | PROC2_PML, NULL },
+	{ CAP_PROC2, PROC2_MODE_BASED_EXEC | PROC2_PML | PROC2_VMFUNC, NULL },
 	{ CAP_PROC2, PROC2_CONCEAL_PT | PROC2_PT_GPA, "processor trace is not merged" },
 	{ CAP_PROC2, PROC2_SPP, "ept02 has no sub-page rights" },
 	{ CAP_PROC2, PROC2_PCONFIG, "its exit bitmap is not merged" },
@@ -88,7 +87,8 @@ static void drop_dependents(struct vmx_caps *c)
 	if (!(c->proc.may & PROC_SECONDARY))
 		c->proc2 = (struct vmx_allowed){ 0, 0 };
 	if (!(c->proc2.may & PROC2_EPT))
-		c->proc2.may &= ~(PROC2_UNRESTRICTED | PROC2_MODE_BASED_EXEC | PROC2_PML);
+		c->proc2.may &= ~(PROC2_UNRESTRICTED | PROC2_MODE_BASED_EXEC | PROC2_PML |
+				  PROC2_VMFUNC);
 	if (!(c->proc.may & PROC_TPR_SHADOW))
 		c->proc2.may &= ~(PROC2_X2APIC_MODE | PROC2_APIC_REGISTER |
 				  PROC2_VIRTUAL_INTR);
@@ -132,8 +132,8 @@ void nested_caps_init(struct nested_vcpu *n)
 	/* VMWRITE always exits or goes to a shadow: writing any field is ours to give. */
 	c->misc = (hw->misc & passed_on(CAP_MISC)) | MISC_VMWRITE_ANY;
 	c->ept_vpid = hw->ept_vpid & passed_on(CAP_EPT_VPID);
-	c->vmfunc = 0;
 	drop_dependents(c);
+	c->vmfunc = c->proc2.may & PROC2_VMFUNC ? hw->vmfunc & BIT(VMFUNC_EPTP_SWITCHING) : 0;
 
 	classes = vmx_caps_exists(c);
 	n->exists = (struct field_set){ { 0 } };
@@ -164,7 +164,7 @@ static bool true_controls(const struct vmx_caps *c, u32 msr, u64 *value)
 		*value = pair(c->entry, 0);
 		return true;
 	default:
-		return false;	/* VMFUNC, tertiary controls, secondary exit controls */
+		return false;	/* tertiary controls, secondary exit controls */
 	}
 }
 
@@ -217,6 +217,9 @@ bool nested_caps_read(const struct nested_vcpu *n, u32 msr, u64 *value)
 	case MSR_IA32_VMX_PROCBASED2:
 		*value = pair(c->proc2, 0);
 		return c->proc.may & PROC_SECONDARY;
+	case MSR_IA32_VMX_VMFUNC:
+		*value = c->vmfunc;
+		return c->proc2.may & PROC2_VMFUNC;
 	case MSR_IA32_VMX_EPT_VPID_CAP:
 		*value = c->ept_vpid;
 		return c->proc2.may & (PROC2_EPT | PROC2_VPID);

@@ -13,11 +13,10 @@
 #define EPTP_RESERVED_LOW 0xf00ull
 #define EPTP_SHADOW_STACK BIT(7)	/* comes with CET; L1 has none */
 #define EPTCAP_SHADOW_STACK BIT(23)
-#define VMFUNC_EPTP_SWITCHING BIT(0)
 
-static bool ept_pointer(const struct check_env *e, struct check_failure *f)
+static bool ept_pointer(const struct check_env *e, struct check_failure *f, u64 eptp)
 {
-	u64 eptp = FIELD(EPT_POINTER), cap = e->caps->ept_vpid, type = eptp & EPTP_MT;
+	u64 cap = e->caps->ept_vpid, type = eptp & EPTP_MT;
 
 	CHECK(EPTP_MEMORY_TYPE, (type == MT_UC && (cap & EPTCAP_UC)) ||
 				(type == MT_WB && (cap & EPTCAP_WB)));
@@ -27,6 +26,14 @@ static bool ept_pointer(const struct check_env *e, struct check_failure *f)
 	CHECK(EPTP_SHADOW_STACK, !(eptp & EPTP_SHADOW_STACK) || (cap & EPTCAP_SHADOW_STACK));
 	CHECK(EPTP_RESERVED, !(eptp & EPTP_RESERVED_LOW) && check_width(e, eptp));
 	return true;
+}
+
+bool nested_check_eptp(const struct vmx_caps *caps, u64 eptp)
+{
+	const struct check_env e = { .caps = caps };
+	struct check_failure f;
+
+	return ept_pointer(&e, &f, eptp);
 }
 
 static bool pml_and_spp(const struct check_env *e, struct check_failure *f)
@@ -57,7 +64,7 @@ static bool vm_functions(const struct check_env *e, struct check_failure *f)
 	u64 functions = FIELD(VMFUNC_CONTROLS);
 
 	CHECK(VMFUNC_RESERVED, !(functions & ~e->caps->vmfunc));
-	if (functions & VMFUNC_EPTP_SWITCHING) {
+	if (functions & BIT(VMFUNC_EPTP_SWITCHING)) {
 		CHECK(EPTP_SWITCHING_NEEDS_EPT, check_proc2(e) & PROC2_EPT);
 		CHECK(EPTP_LIST, check_page(e, FIELD(EPTP_LIST)));
 	}
@@ -69,7 +76,7 @@ bool nested_check_ept(const struct check_env *e, struct check_failure *f)
 	u64 proc2 = check_proc2(e);
 	bool ept = proc2 & PROC2_EPT;
 
-	if (ept && !ept_pointer(e, f))
+	if (ept && !ept_pointer(e, f, FIELD(EPT_POINTER)))
 		return false;
 	CHECK(UNRESTRICTED_NEEDS_EPT, ept || !(proc2 & PROC2_UNRESTRICTED));
 	CHECK(MODE_EXEC_NEEDS_EPT, ept || !(proc2 & PROC2_MODE_BASED_EXEC));

@@ -68,6 +68,8 @@ enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_inf
 void nested_read_exit_info(struct nested_vcpu *n, u32 reason, struct nested_exit_info *info);
 /* exit_ept.c: an EPT violation or misconfiguration of L2. */
 enum nested_verdict nested_ept_exit(struct nested_vcpu *n, u32 reason);
+/* vmfunc.c: L2 executed VMFUNC. */
+enum nested_verdict nested_vmfunc(struct nested_vcpu *n);
 
 /* fail.c: the entry fails as an exit with this basic reason; vmcs02 is current if
  * in_l2, else vmcs01. L1 is at its HOST_RIP afterwards. */

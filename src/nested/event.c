@@ -49,6 +49,14 @@ enum nested_verdict nested_l2_fault(struct nested_vcpu *n, struct outcome fault)
 	});
 }
 
+/* SDM 3C "Monitor Trap Flag": an instruction that L1 steps over ends in an exit. */
+enum nested_verdict nested_l2_stepped(struct nested_vcpu *n)
+{
+	if (likely(!(n->current->v[VF_PROC_CONTROLS] & PROC_MTF)))
+		return NESTED_RESUME;
+	return synthetic_exit(n, (struct nested_exit_info){ .reason = EXIT_MONITOR_TRAP });
+}
+
 enum nested_verdict nested_l2_nmi(struct nested_vcpu *n)
 {
 	u32 info = INTR_VALID | INTR_TYPE_NMI | 2;

@@ -179,6 +179,7 @@ static bool owns_field(struct nested_vcpu *n, bool write)
 /* The owner column; owner names as in exits.def. */
 enum owner {
 	OWNER_nobody, OWNER_L1, OWNER_exception, OWNER_io, OWNER_msr, OWNER_field, OWNER_ept,
+	OWNER_vmfunc,
 };
 static const u8 exit_owner[EXIT_REASON_COUNT] = {
 #define X(reason, name, owner, handler, info) [reason] = OWNER_##owner,
@@ -194,7 +195,7 @@ static bool l1_owns(struct nested_vcpu *n, u32 basic)
 	case OWNER_io: return owns_io(n);
 	case OWNER_msr: return owns_msr(n, basic == EXIT_MSR_WRITE);
 	case OWNER_field: return owns_field(n, basic == EXIT_VMWRITE);
-	case OWNER_ept: case OWNER_nobody: return false;
+	case OWNER_ept: case OWNER_vmfunc: case OWNER_nobody: return false;
 	}
 	return true;
 }
@@ -215,6 +216,8 @@ enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason)
 	}
 	if (exit_owner[basic] == OWNER_ept)
 		return nested_ept_exit(n, basic);
+	if (exit_owner[basic] == OWNER_vmfunc)
+		return nested_vmfunc(n);
 	if (!l1_owns(n, basic))
 		return NESTED_L0;
 	nested_read_exit_info(n, reason, &info);

@@ -5,27 +5,11 @@
 #include "nested/instr.h"
 
 #include "mmu/ept02.h"
+#include "nested/check.h"
 #include "nested/vpid.h"
 #include "x86.h"
 
 typedef unsigned long long ull;
-
-#define EPTP_RESERVED 0xf80ull		/* bit 7: supervisor shadow stacks, not offered */
-
-/* SDM 3C "Checks on VM-Execution Control Fields": "enable EPT". */
-static bool eptp_is_valid(const struct vmx_caps *c, u64 eptp)
-{
-	u64 type = eptp & EPTP_MT;
-
-	if (!(type == MT_UC && (c->ept_vpid & EPTCAP_UC)) &&
-	    !(type == MT_WB && (c->ept_vpid & EPTCAP_WB)))
-		return false;
-	if ((eptp & 0x38) != EPTP_WALK_4 || !(c->ept_vpid & EPTCAP_WALK4))
-		return false;
-	if ((eptp & EPTP_AD) && !(c->ept_vpid & EPTCAP_AD))
-		return false;
-	return !(eptp & EPTP_RESERVED) && !(eptp >> c->maxphyaddr);
-}
 
 /* Bits 25, 26 of the capability are the types 1, 2. */
 static bool invept_has(const struct vmx_caps *c, u64 type)
@@ -50,7 +34,7 @@ struct outcome insn_invept(const struct nested_insn *in)
 		ept02_invalidate_all(n->ept02s);
 		return OUTCOME_OK;
 	}
-	if (!eptp_is_valid(&n->caps, desc[0]))
+	if (!nested_check_eptp(&n->caps, desc[0]))
 		return VMFAIL(in, VMERR_INVALID_OPERAND, "0x%llx is no EPTP that a VM entry "
 			      "would accept", (ull)desc[0]);
 	ept02_invalidate(n->ept02s, desc[0]);

@@ -46,6 +46,8 @@ static void merge_controls(struct nested_vcpu *n, struct nested_vmcs *s)
 	op_hw_write(n, VMCS_PIN_CONTROLS, (pin | hw->pin.must) & hw->pin.may);
 	op_hw_write(n, VMCS_PROC_CONTROLS, primary_controls(n, s));
 	op_hw_write(n, VMCS_PROC2_CONTROLS, secondary_controls(n, s));
+	if (nested_proc2(s) & PROC2_VMFUNC)
+		op_hw_write(n, VMCS_VMFUNC_CONTROLS, 0);	/* vmfunc.c does them */
 	op_hw_write(n, VMCS_EXIT_CONTROLS, (exit | hw->exit.must) & hw->exit.may);
 	op_hw_write(n, VMCS_ENTRY_CONTROLS, (entry | hw->entry.must) & hw->entry.may);
 }

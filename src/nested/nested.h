@@ -161,6 +161,7 @@ struct outcome nested_enter(struct nested_vcpu *n);
 enum nested_verdict {
 	NESTED_L0,		/* L0 owns the exit: handle it, then resume L2 */
 	NESTED_RESUME,		/* absorbed: resume L2 */
+	NESTED_DONE,		/* an instruction of L2 is done: advance RIP, nested_l2_stepped() */
 	NESTED_REFLECTED,	/* L1 has its exit; vmcs01 is current */
 };
 /* exit.c: L2 exited with this full exit reason; vmcs02 is current. */
@@ -173,6 +174,8 @@ struct outcome nested_entry_refused(struct nested_vcpu *n, u32 vm_instruction_er
  * when it intercepts that. vmcs02 is current.
  */
 enum nested_verdict nested_l2_fault(struct nested_vcpu *n, struct outcome fault);
+/* L0 carried out an instruction of L2; RIP is behind it. */
+enum nested_verdict nested_l2_stepped(struct nested_vcpu *n);
 /* An NMI that arrived while L0 ran and L2 is to be resumed. */
 enum nested_verdict nested_l2_nmi(struct nested_vcpu *n);
 

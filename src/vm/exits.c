@@ -143,17 +143,18 @@ static void l1_exit(struct vcpu *v, u32 reason)
 
 static void l2_exit(struct vcpu *v, u32 reason)
 {
+	enum nested_verdict verdict;
+
 	v->stats.l2.exits[MIN(reason & EXIT_REASON_BASIC, EXIT_REASON_COUNT - 1u)]++;
-	switch (nested_l2_exit(&v->nested, reason)) {
-	case NESTED_L0:
-		handlers[reason & EXIT_REASON_BASIC](v);
-		break;
-	case NESTED_REFLECTED:
-		v->stats.reflected++;
-		break;
-	case NESTED_RESUME:
-		break;
+	verdict = nested_l2_exit(&v->nested, reason);
+	if (unlikely(verdict == NESTED_DONE)) {
+		vcpu_advance();
+		verdict = nested_l2_stepped(&v->nested);
 	}
+	if (verdict == NESTED_L0)
+		handlers[reason & EXIT_REASON_BASIC](v);
+	else if (verdict == NESTED_REFLECTED)
+		v->stats.reflected++;
 }
 
 /* Rarely anything, but it must be before the entry. */

@@ -13,12 +13,13 @@ static const struct { u32 msr; u64 value; } skylake[] = {
 	{ MSR_IA32_VMX_CR4_FIXED0, 0x2000 },
 	{ MSR_IA32_VMX_CR4_FIXED1, 0x3727ff },
 	{ MSR_IA32_VMX_VMCS_ENUM, 0x32 },
-	{ MSR_IA32_VMX_PROCBASED2, 0x02531fff00000000 },
+	{ MSR_IA32_VMX_PROCBASED2, 0x02533fff00000000 },
 	{ MSR_IA32_VMX_EPT_VPID_CAP, 0x00000f0106734141 },
 	{ MSR_IA32_VMX_TRUE_PINBASED, 0x000000ff00000016 },
 	{ MSR_IA32_VMX_TRUE_PROCBASED, 0xfff9fffe04006172 },
 	{ MSR_IA32_VMX_TRUE_EXIT, 0x007fefff00036dfb },
 	{ MSR_IA32_VMX_TRUE_ENTRY, 0x0000d3ff000011fb },
+	{ MSR_IA32_VMX_VMFUNC, 1 },
 };
 
 static void the_truth_on_skylake(void **state)
@@ -43,13 +44,13 @@ static void absent_msrs_fault(void **state)
 
 	(void)state;
 	kit_start(&k);
-	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_VMFUNC, &v));
 	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_PROCBASED3, &v));
 	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_EXIT2, &v));
 	assert_false(nested_caps_read(&k.n, MSR_IA32_FEATURE_CONTROL, &v));
 	k.hw.caps.proc2.may = 0;
 	nested_caps_init(&k.n);
 	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_EPT_VPID_CAP, &v));
+	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_VMFUNC, &v));
 	k.hw.caps.proc.may &= ~PROC_SECONDARY;
 	nested_caps_init(&k.n);
 	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_PROCBASED2, &v));
@@ -87,17 +88,21 @@ static void random_hardware(void **state)
 		for (unsigned p = 0; p < ARRAY_SIZE(pair); p++)
 			pair[p]->may = (u32)unit_random(&r) | pair[p]->must;
 		k.hw.caps.ept_vpid = unit_random(&r);
+		k.hw.caps.vmfunc = unit_random(&r);
 		k.hw.caps.misc = unit_random(&r);
 		nested_caps_init(&k.n);
 		for (unsigned p = 0; p < ARRAY_SIZE(pair); p++)
 			assert_int_equal(mine[p]->may & ~pair[p]->may, 0);
 		assert_int_equal(k.n.caps.ept_vpid & ~k.hw.caps.ept_vpid, 0);
 		assert_false(k.n.caps.proc2.may &
-			     (PROC2_VMFUNC | PROC2_SHADOW_VMCS | PROC2_EPT_VE |
+			     (PROC2_SHADOW_VMCS | PROC2_EPT_VE |
 			      PROC2_SPP | PROC2_ENCLS | BIT32(31)));
 		assert_false((k.n.caps.exit.may & EXIT_LOAD_PERF) | (k.n.caps.entry.may & ENTRY_SMM));
 		if (!(k.n.caps.proc2.may & PROC2_EPT))
 			assert_int_equal(k.n.caps.ept_vpid & (EPTCAP_INVEPT | EPTCAP_WB), 0);
+		assert_int_equal(k.n.caps.vmfunc & ~(k.hw.caps.vmfunc & 1), 0);
+		if (!(k.n.caps.proc2.may & PROC2_VMFUNC))
+			assert_int_equal(k.n.caps.vmfunc, 0);
 		if (!(k.n.caps.proc2.may & PROC2_VPID))
 			assert_int_equal(k.n.caps.ept_vpid & EPTCAP_INVVPID, 0);
 		if (k.n.caps.pin.may & PIN_POSTED_INTERRUPTS)
@@ -117,7 +122,7 @@ static void fields_follow_controls(void **state)
 	assert_true(field_test(&k.n.exists, VF_TSC_MULTIPLIER));
 	assert_false(field_test(&k.n.exists, VF_VMREAD_BITMAP));
 	assert_true(field_test(&k.n.exists, VF_PML_ADDRESS));
-	assert_false(field_test(&k.n.exists, VF_EPTP_LIST));
+	assert_true(field_test(&k.n.exists, VF_EPTP_LIST));
 	assert_false(field_test(&k.n.exists, VF_GUEST_PERF_GLOBAL_CTRL));
 	k.hw.caps.proc2.may = PROC2_VPID;
 	nested_caps_init(&k.n);

@@ -105,6 +105,7 @@ enum vmcs_field {
 #define SEC_SHADOW	BIT(14)
 #define SEC_RDSEED	BIT(16)
 #define SEC_PML		BIT(17)
+#define SEC_VE		BIT(18)
 #define SEC_XSAVES	BIT(20)
 #define SEC_MODE_EXEC	BIT(22)
 #define SEC_TSC_SCALING	BIT(25)

@@ -1,6 +1,6 @@
 /*
  * What EPT can do beyond mapping: advanced exit information, mode-based execute control,
- * page-modification logging. Each part needs the processor to have it;
+ * page-modification logging, EPTP switching. Each part needs the processor to have it;
  * a machine that offers it on a processor must do what that processor does.
  */
 #include "vmx_ept2.h"
@@ -131,6 +131,7 @@ int main(void)
 	test_advanced(&vm);
 	test_mode_exec(&vm);
 	test_log(&vm);
+	test_switching(&vm);
 	vmx_off();
 	return 0;
 }

@@ -46,5 +46,6 @@ void show_entry(struct vm *vm, const char *text);
 void test_advanced(struct vm *vm);
 void test_mode_exec(struct vm *vm);
 void test_log(struct vm *vm);
+void test_switching(struct vm *vm);
 
 #endif
