@@ -91,6 +91,8 @@ struct outcome nested_enter(struct nested_vcpu *n)
 	bool software, away;
 	u32 failed;
 
+	if (unlikely(s->cold_accesses | s->busy | s->wide))
+		nested_shadow_adapt(n, s);
 	read_state01(n, &l1);
 	away = nested_shadow_take(n, s);
 	/* The host-state rules depend on L1's mode, which is no field. */

@@ -5,6 +5,7 @@
 #include "nested/engine.h"
 
 #include "engine_ops.h"
+#include "nested/fields.h"
 #include "nested/operand.h"
 #include "nested/slots.h"
 #include "x86.h"
@@ -89,30 +90,60 @@ static void save_hot(struct nested_vcpu *n, struct nested_vmcs *s)
 		nested_set_field(s, VF_PREEMPTION_TIMER, op_hw_read(n, VMCS_PREEMPTION_TIMER));
 }
 
-static void unsaved(struct nested_vmcs *s, unsigned i)
+static void unsaved(struct nested_vmcs *s, struct field_set *saved, unsigned i)
 {
-	field_clear(&s->stale, i);
+	field_clear(saved, i);
 	field_set(&s->dirty, i);
 }
 
-/* vmcs02 has the truth of these from now on; except of what L1 did not ask to save. */
-static void mark_cold(struct nested_vcpu *n, struct nested_vmcs *s)
+/* Those that an exit saves; less what L1 did not ask for, which vmcs02 loses. */
+static struct field_set saved_cold(struct nested_vcpu *n, struct nested_vmcs *s)
 {
 	u64 exit = s->v[VF_EXIT_CONTROLS];
+	struct field_set saved;
 
 	for (unsigned w = 0; w < VF_WORDS; w++)
-		s->stale.w[w] = nested_fields_cold.w[w] & n->exists.w[w];
+		saved.w[w] = nested_fields_cold.w[w] & n->exists.w[w];
 	if (!(exit & EXIT_SAVE_DEBUG)) {
-		unsaved(s, VF_GUEST_DEBUGCTL);
-		unsaved(s, VF_GUEST_DR7);
+		unsaved(s, &saved, VF_GUEST_DEBUGCTL);
+		unsaved(s, &saved, VF_GUEST_DR7);
 	}
 	if (!(exit & EXIT_SAVE_PAT))
-		unsaved(s, VF_GUEST_PAT);
+		unsaved(s, &saved, VF_GUEST_PAT);
 	if (!(exit & EXIT_SAVE_EFER))
-		unsaved(s, VF_GUEST_EFER);
+		unsaved(s, &saved, VF_GUEST_EFER);
 	if (!nested_uses_ept(s))
 		for (unsigned i = 0; i < 4; i++)
-			field_clear(&s->stale, VF_GUEST_PDPTE0 + i);
+			field_clear(&saved, VF_GUEST_PDPTE0 + i);
+	return saved;
+}
+
+/* What is always there and always saved comes without a loop. */
+#define IS_PLAIN(exists, merge, sync) \
+	(SYNC_##sync == SYNC_COLD && MERGE_##merge == MERGE_COPY && EXISTS_##exists == EXISTS_ALWAYS)
+
+/* A slot whose shadow holds the cold fields: L1 is going to look at them. */
+static void save_cold(struct nested_vcpu *n, struct nested_vmcs *s, struct field_set saved)
+{
+	static const struct field_set plain =
+#define SELECT(exists, merge, sync, shadow, group) IS_PLAIN(exists, merge, sync)
+#include "nested/select_fields.h"
+	;
+
+#define F(name, enc, exists, merge, sync, shadow, group) \
+	if (IS_PLAIN(exists, merge, sync)) \
+		nested_set_field(s, VF_##name, op_hw_read(n, enc));
+#include "vmcs_fields.def"
+#undef F
+	for (unsigned w = 0; w < VF_WORDS; w++) {
+		u64 left = saved.w[w] & ~plain.w[w];
+
+		while (left) {
+			unsigned i = field_pop(&left, w);
+
+			nested_set_field(s, i, op_hw_read(n, nested_field_encoding[i]));
+		}
+	}
 }
 
 enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_info *info)
@@ -123,7 +154,10 @@ enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_inf
 
 	write_exit_info(s, info);
 	save_hot(n, s);
-	mark_cold(n, s);
+	if (unlikely(s->wide))
+		save_cold(n, s, saved_cold(n, s));
+	else
+		s->stale = saved_cold(n, s);	/* vmcs02 has the truth of these from now on */
 	stored = nested_msr_store(n, GPA1(s->v[VF_EXIT_MSR_STORE_ADDR]),
 				  s->v[VF_EXIT_MSR_STORE_COUNT]);
 	n->in_l2 = false;

@@ -50,6 +50,9 @@ struct nested_vmcs {
 	struct ept02 *ept02;		/* of the last entry, if its role is still right */
 	u64 eptp02;			/* what vmcs02 holds */
 	u16 vpid02;			/* hardware VPID of the last entry */
+	u16 cold_accesses;		/* exits of L1 for cold fields since the last entry */
+	u16 busy;			/* entries in a row with many of them */
+	u16 wide;			/* entries for which the shadow will hold cold fields, too */
 	struct nested_vmcs *link;	/* a guess at the slot of the link pointer, or NULL */
 	hpa_t link02;			/* what vmcs02 holds */
 	struct nested_merged_page msr_bitmap, io_bitmap[2];
@@ -88,9 +91,9 @@ struct nested_vcpu {
 	u64 ept02_flushed[EPT02_ROOTS];	/* stamp of each root's last INVEPT here */
 	struct nested_vpids vpids;
 	hpa_t msr_bitmap01, io_bitmap01[2];	/* what L0 itself intercepts */
-	/* With use_shadow. For ordinary VMCSs of L1; for its shadow VMCSs, reads and writes. */
-	hpa_t vmread_bitmap, vmwrite_bitmap, fields_bitmap;
-	bool linked_shadow;		/* vmcs01 holds fields_bitmap */
+	/* With use_shadow. For ordinary VMCSs of L1, wide ones; shadow VMCSs, reads and writes. */
+	hpa_t vmread_bitmap, vmwrite_bitmap, wide_bitmap[2], fields_bitmap;
+	u64 linked_bitmap;		/* the VMREAD bitmap that vmcs01 holds; 0: not said yet */
 	u64 tsc_offset01;		/* of L1 */
 	u64 eptp01;			/* for an L2 without EPT */
 	u32 entry_controls01;		/* of vmcs01, but for "IA-32e mode guest" */
@@ -148,7 +151,7 @@ extern const struct field_set nested_fields_hot, nested_fields_cold;
 extern const struct field_set nested_fields_shadow_ro, nested_fields_shadow_rw;
 
 /* shadow_bitmap.c: fills two pages of L0 for vmcs01's VMCS shadowing. */
-void nested_shadow_bitmaps(const struct nested_vcpu *n, u8 *vmread, u8 *vmwrite);
+void nested_shadow_bitmaps(const struct nested_vcpu *n, bool wide, u8 *vmread, u8 *vmwrite);
 /* A page that lets every field of L1's VMCS pass, and nothing else. */
 void nested_fields_bitmap(const struct nested_vcpu *n, u8 *bitmap);
 

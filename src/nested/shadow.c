@@ -23,18 +23,35 @@ struct field_set nested_shadow_holds(const struct nested_vcpu *n, const struct n
 
 	if (!s->is_shadow)
 		for (unsigned k = 0; k < VF_WORDS; k++)
-			held.w[k] &= nested_fields_shadow_ro.w[k] | nested_fields_shadow_rw.w[k];
+			held.w[k] &= nested_fields_shadow_ro.w[k] | nested_fields_shadow_rw.w[k] |
+				     (s->wide ? nested_fields_cold.w[k] : 0);
 	return held;
 }
 
-/* vmcs01 (current) lets L1 into the shadow VMCS, as far as its type allows. */
-static void use_bitmaps(struct nested_vcpu *n, bool is_shadow)
+/* L1 may write it in the shadow. */
+static bool is_held(const struct nested_vcpu *n, const struct nested_vmcs *s, unsigned index)
 {
-	if (is_shadow == n->linked_shadow)
+	return is_shadowed(n, s) &&
+	       (s->is_shadow || field_test(&nested_fields_shadow_rw, index) ||
+		(s->wide && field_test(&nested_fields_cold, index)));
+}
+
+/* vmcs01 (current) lets L1 into this shadow VMCS, as far as it holds fields. */
+static void use_bitmaps(struct nested_vcpu *n, const struct nested_vmcs *s)
+{
+	hpa_t reads = n->vmread_bitmap, writes = n->vmwrite_bitmap;
+
+	if (s->is_shadow) {
+		reads = writes = n->fields_bitmap;
+	} else if (s->wide) {
+		reads = n->wide_bitmap[0];
+		writes = n->wide_bitmap[1];
+	}
+	if (reads.v == n->linked_bitmap)
 		return;
-	n->linked_shadow = is_shadow;
-	op_hw_write(n, VMCS_VMREAD_BITMAP, is_shadow ? n->fields_bitmap.v : n->vmread_bitmap.v);
-	op_hw_write(n, VMCS_VMWRITE_BITMAP, is_shadow ? n->fields_bitmap.v : n->vmwrite_bitmap.v);
+	n->linked_bitmap = reads.v;
+	op_hw_write(n, VMCS_VMREAD_BITMAP, reads.v);
+	op_hw_write(n, VMCS_VMWRITE_BITMAP, writes.v);
 }
 
 void nested_slot_link(struct nested_vcpu *n)
@@ -47,7 +64,7 @@ void nested_slot_link(struct nested_vcpu *n)
 		return;
 	if (on) {
 		nested_shadow_push(n, s);
-		use_bitmaps(n, s->is_shadow);
+		use_bitmaps(n, s);
 	}
 	op_hw_write(n, VMCS_VMCS_LINK_POINTER, on ? s->shadow.v : ~0ull);
 	was = (u32)op_hw_read(n, VMCS_PROC2_CONTROLS);
@@ -102,7 +119,26 @@ static void take_all(struct nested_vcpu *n, struct nested_vmcs *s)
 	}
 }
 
-/* On the path of every entry: one comparison for a field, and no loop. */
+/* The fields of one kind: a comparison for each, and no loop. */
+#define TAKE(kind, name, enc, exists) \
+	if ((kind) && (EXISTS_##exists == EXISTS_ALWAYS || field_test(here, VF_##name))) { \
+		now = op_hw_read(n, enc); \
+		if (unlikely(now != s->v[VF_##name])) \
+			take_field(s, VF_##name, now); \
+	}
+
+static void take_cold(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	const struct field_set *here = &n->exists;
+	u64 now;
+
+#define F(name, enc, exists, merge, sync, shadow, group) \
+	TAKE(SYNC_##sync == SYNC_COLD, name, enc, exists)
+#include "vmcs_fields.def"
+#undef F
+}
+
+/* On the path of every entry. */
 bool nested_shadow_take(struct nested_vcpu *n, struct nested_vmcs *s)
 {
 	const struct field_set *here = &n->exists;
@@ -115,16 +151,12 @@ bool nested_shadow_take(struct nested_vcpu *n, struct nested_vmcs *s)
 		return true;
 	}
 	/* What was never pushed is not L1's word on the field. */
-	if (likely(!field_set_meet(&s->shadow_dirty, &nested_fields_shadow_rw)) ||
-	    !nested_shadow_give(n, s))
+	if (!nested_shadow_give(n, s))
 		op_hw_load(n, s->shadow);
+	if (s->wide)
+		take_cold(n, s);
 #define F(name, enc, exists, merge, sync, shadow, group) \
-	if (SHADOW_##shadow == SHADOW_RW && \
-	    (EXISTS_##exists == EXISTS_ALWAYS || field_test(here, VF_##name))) { \
-		now = op_hw_read(n, enc); \
-		if (unlikely(now != s->v[VF_##name])) \
-			take_field(s, VF_##name, now); \
-	}
+	TAKE(SHADOW_##shadow == SHADOW_RW, name, enc, exists)
 #include "vmcs_fields.def"
 #undef F
 	return true;
@@ -152,17 +184,20 @@ u64 nested_field_read(struct nested_vcpu *n, struct nested_vmcs *s, unsigned ind
 		nested_sync_cold(n, s);
 	if (unlikely(s->is_shadow))
 		take_one(n, s, index);
-	else if (is_shadowed(n, s) && field_test(&nested_fields_shadow_rw, index))
+	else if (is_held(n, s, index))
 		nested_shadow_pull(n, s);
+	else if (field_test(&nested_fields_cold, index))
+		s->cold_accesses++;
 	return s->v[index];
 }
 
 void nested_field_write(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index, u64 value)
 {
-	bool shadowed = is_shadowed(n, s) &&
-			(s->is_shadow || field_test(&nested_fields_shadow_rw, index) ||
-			 field_test(&nested_fields_shadow_ro, index));
+	bool held = is_held(n, s, index);
+	bool shadowed = held || (is_shadowed(n, s) && field_test(&nested_fields_shadow_ro, index));
 
+	if (!held && field_test(&nested_fields_cold, index))
+		s->cold_accesses++;
 	value &= nested_field_bits[index];
 	if (value == s->v[index] && !field_test(&s->stale, index) && !shadowed)
 		return;
@@ -173,5 +208,48 @@ void nested_field_write(struct nested_vcpu *n, struct nested_vmcs *s, unsigned i
 	if (shadowed) {
 		field_set(&s->shadow_dirty, index);
 		nested_shadow_push(n, s);
+	}
+}
+
+/*
+ * A hypervisor that looks at cold fields between any two entries (as one does that
+ * runs in L1 and loads the state of its own L1 after each exit) pays an exit for
+ * each. From the second of them on it is cheaper to have them all in the shadow.
+ */
+#define MANY_ACCESSES 3
+#define MANY_TRIPS 4
+#define WIDE_ENTRIES 4096	/* then it has to be seen anew */
+
+static void widen(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	nested_sync_cold(n, s);
+	s->wide = WIDE_ENTRIES;
+	for (unsigned k = 0; k < VF_WORDS; k++)
+		s->shadow_dirty.w[k] |= nested_fields_cold.w[k] & n->exists.w[k];
+	nested_shadow_push(n, s);
+	use_bitmaps(n, s);
+}
+
+static void narrow(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	nested_shadow_pull(n, s);
+	s->wide = 0;
+	use_bitmaps(n, s);
+}
+
+void nested_shadow_adapt(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	bool many = s->cold_accesses >= MANY_ACCESSES;
+
+	s->cold_accesses = 0;
+	s->busy = many ? (u16)(s->busy + 1) : 0;
+	if (s->wide) {
+		if (s->wide == 1)
+			narrow(n, s);
+		else
+			s->wide--;
+	} else if (s->busy >= MANY_TRIPS && is_shadowed(n, s)) {
+		s->busy = 0;
+		widen(n, s);
 	}
 }

@@ -25,12 +25,13 @@ void nested_fields_bitmap(const struct nested_vcpu *n, u8 *bitmap)
 	}
 }
 
-void nested_shadow_bitmaps(const struct nested_vcpu *n, u8 *vmread, u8 *vmwrite)
+void nested_shadow_bitmaps(const struct nested_vcpu *n, bool wide, u8 *vmread, u8 *vmwrite)
 {
 	for (unsigned i = 0; i < PAGE_SIZE; i++)
 		vmread[i] = vmwrite[i] = 0xff;
 	for (unsigned i = 0; i < VF_COUNT; i++) {
-		bool rw = field_test(&nested_fields_shadow_rw, i);
+		bool rw = field_test(&nested_fields_shadow_rw, i) ||
+			  (wide && field_test(&nested_fields_cold, i));
 
 		if (!field_test(&n->exists, i))
 			continue;

@@ -49,6 +49,7 @@ static void make_free(struct nested_vmcs *s)
 
 	s->gpa = NESTED_NO_VMPTR;
 	s->launched = s->launched02 = s->ready02 = s->is_shadow = false;
+	s->cold_accesses = s->busy = s->wide = 0;
 	s->link = NULL;
 	s->unchecked = 0;
 	s->last_used = 0;

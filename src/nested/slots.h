@@ -16,6 +16,11 @@ void nested_shadow_pull(struct nested_vcpu *n, struct nested_vmcs *s);
 /* The same, but true: the shadow is current afterwards. */
 bool nested_shadow_give(struct nested_vcpu *n, struct nested_vmcs *s);
 bool nested_shadow_take(struct nested_vcpu *n, struct nested_vmcs *s);
+/*
+ * Before an entry with the current slot s: whether its shadow should hold the cold
+ * fields from now on, or no longer. vmcs01 is current before and after.
+ */
+void nested_shadow_adapt(struct nested_vcpu *n, struct nested_vmcs *s);
 /* Frees every slot without writing it back: for entry into VMX operation. */
 void nested_slots_reset(struct nested_vcpu *n);
 /* VMCLEAR of a region that is not active: its launch state becomes clear. */

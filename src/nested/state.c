@@ -38,6 +38,8 @@ static bool slot_is_legal(const struct nested_vcpu *n, const struct nested_vmcs 
 	/* Only a vmcs02 that ran can be newer, and then v[] is not. */
 	if (!subset(&s->stale, &nested_fields_cold) || field_set_meet(&s->stale, &s->dirty))
 		return false;
+	if (s->wide && !field_set_empty(&s->stale))
+		return false;
 	if (!s->ready02 && !field_set_empty(&s->stale))
 		return false;
 	return subset(&s->shadow_dirty, &shadowed) && values_fit(n, s);

@@ -98,7 +98,12 @@ static void init_nested(struct vcpu *v, const struct boot_options *options)
 		n->vmwrite_bitmap = page();
 		n->fields_bitmap = page();
 		nested_fields_bitmap(n, hpa_to_ptr(n->fields_bitmap));
-		nested_shadow_bitmaps(n, hpa_to_ptr(n->vmread_bitmap), hpa_to_ptr(n->vmwrite_bitmap));
+		nested_shadow_bitmaps(n, false, hpa_to_ptr(n->vmread_bitmap),
+				      hpa_to_ptr(n->vmwrite_bitmap));
+		n->wide_bitmap[0] = page();
+		n->wide_bitmap[1] = page();
+		nested_shadow_bitmaps(n, true, hpa_to_ptr(n->wide_bitmap[0]),
+				      hpa_to_ptr(n->wide_bitmap[1]));
 	}
 }
 

@@ -183,7 +183,8 @@ void fx_vmclear(struct fx *f, u64 gpa1)
 /* The shadow VMCS's copy of a field, if the processor would go there; else NULL. */
 static u64 *shadowed(struct fx *f, unsigned index, bool write)
 {
-	bool rw = FX_SLOT(f)->is_shadow || field_test(&nested_fields_shadow_rw, index);
+	bool rw = FX_SLOT(f)->is_shadow || field_test(&nested_fields_shadow_rw, index) ||
+		  (FX_SLOT(f)->wide && field_test(&nested_fields_cold, index));
 
 	if (!f->n.use_shadow || !field_test(&f->n.exists, index) ||
 	    !(rw || (!write && field_test(&nested_fields_shadow_ro, index))))
