@@ -63,7 +63,7 @@ static void log_page(struct nested_vcpu *n, struct nested_vmcs *s, gpa2_t gpa)
 	u64 index = s->v[VF_PML_INDEX], page = gpa.v & PAGE_MASK;
 
 	op_gpa1_write(n->vm, GPA1(s->v[VF_PML_ADDRESS] + 8 * index), &page, sizeof(page));
-	s->v[VF_PML_INDEX] = (index - 1) & 0xffff;
+	nested_set_field(s, VF_PML_INDEX, (index - 1) & 0xffff);
 }
 
 static enum nested_verdict log_full(struct nested_vcpu *n, u64 qual)
