@@ -92,6 +92,8 @@ enum ept02_verdict ept02_fault_logged(struct ept02_set *set, struct ept02 *root,
 		if (result == EPT12_NOT_PRESENT ||
 		    !allowed12(set, root->role, fill.walk.rights, access, q)) {
 			out->qualification = qualification12(set, root->role, fill.walk.rights, q);
+			out->convertible = gpa2.v < BIT(EPT_GPA_BITS) &&
+					   !(fill.walk.entry[fill.walk.level] & EPT_SUPPRESS_VE);
 			return EPT02_REFLECT_VIOLATION;
 		}
 		out->gpa1 = fill.walk.gpa1;

@@ -63,6 +63,7 @@ enum ept02_verdict {
 struct ept02_fault {
 	u64 qualification;
 	gpa1_t gpa1;
+	bool convertible;	/* a reflected violation: ept12 lets it be a #VE */
 	bool dirtied;		/* a dirty flag of ept12 went from 0 to 1 */
 };
 

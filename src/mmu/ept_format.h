@@ -20,6 +20,7 @@
 #define EPT_A BIT(8)
 #define EPT_D BIT(9)
 #define EPT_XU BIT(10)	/* mode-based execute control only: user-mode linear addresses */
+#define EPT_SUPPRESS_VE BIT(63)	/* in a leaf, or in what is not present */
 #define EPT_RIGHTS (EPT_RWX | EPT_XU)
 #define EPT_ADDR 0x000ffffffffff000ull
 

@@ -26,8 +26,7 @@ const struct nested_cap_row nested_cap_rows[] = {
 		PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_SHADOW_VMCS | PROC2_RDSEED |
 		PROC2_XSAVES | PROC2_TSC_SCALING | PROC2_USER_WAIT, NULL },
 	{ CAP_PROC2, PROC2_ENCLS | PROC2_ENCLV, "SGX state is not merged" },
-	{ CAP_PROC2, PROC2_EPT_VE, "violations that L0 absorbs would reach L2" },
-	{ CAP_PROC2, PROC2_MODE_BASED_EXEC | PROC2_PML | PROC2_VMFUNC, NULL },
+	{ CAP_PROC2, PROC2_MODE_BASED_EXEC | PROC2_PML | PROC2_VMFUNC | PROC2_EPT_VE, NULL },
 	{ CAP_PROC2, PROC2_CONCEAL_PT | PROC2_PT_GPA, "processor trace is not merged" },
 	{ CAP_PROC2, PROC2_SPP, "ept02 has no sub-page rights" },
 	{ CAP_PROC2, PROC2_PCONFIG, "its exit bitmap is not merged" },

@@ -1,6 +1,6 @@
 /*
  * EPT violations and misconfigurations of L2. Those that L1's tables cause are
- * L1's; where ept02 only lacks what both levels give, or ept01 is at fault, L2
+ * L1's, or a #VE of L2's where L1 wants that; where ept02 only lacks what both levels give, or ept01 is at fault, L2
  * goes on as if nothing had been.
  * Source: SDM 3C "EPT Violations", "Exit Qualification for EPT Violations".
  */
@@ -75,6 +75,50 @@ static enum nested_verdict log_full(struct nested_vcpu *n, u64 qual)
 	return nested_reflect(n, &info);
 }
 
+/* SDM 3C "Virtualization-Exception Information": what L2 finds at the address of L1's choice. */
+struct ve_area {
+	u32 reason;
+	u32 busy;
+	u64 qualification, gla, gpa;
+	u16 eptp_index;
+} __attribute__((packed));
+
+/* SDM 3C "Convertible EPT Violations", "Delivery of Virtualization Exceptions". */
+static bool becomes_ve(struct nested_vcpu *n, const struct nested_vmcs *s,
+		       const struct nested_exit_info *info)
+{
+	u32 busy;
+
+	return (nested_proc2(s) & PROC2_EPT_VE) && !(info->vectoring_info & INTR_VALID) &&
+	       (op_hw_read(n, VMCS_GUEST_CR0) & CR0_PE) &&
+	       op_gpa1_read(n->vm, GPA1(s->v[VF_VE_INFO_ADDR] + offsetof(struct ve_area, busy)),
+			    &busy, sizeof(busy)) && !busy;
+}
+
+static enum nested_verdict raise_ve(struct nested_vcpu *n, struct nested_vmcs *s,
+				    struct nested_exit_info *info)
+{
+	const struct ve_area area = {
+		.reason = EXIT_EPT_VIOLATION, .busy = ~0u,
+		.qualification = info->qualification, .gla = info->gla, .gpa = info->gpa,
+		.eptp_index = (u16)s->v[VF_EPTP_INDEX],
+	};
+	u32 event = INTR_VALID | INTR_TYPE_HW_EXCEPTION | X86_VE;
+
+	op_gpa1_write(n->vm, GPA1(s->v[VF_VE_INFO_ADDR]), &area, sizeof(area));
+	if (!nested_l1_wants_exception(n, X86_VE, 0)) {
+		op_hw_write(n, VMCS_ENTRY_INTR_INFO, event);
+		nested_merge_ept(n, s);	/* L1 may have kept something there that L0 watches */
+		return NESTED_RESUME;
+	}
+	info->reason = EXIT_EXCEPTION_NMI;
+	info->intr_info = event;
+	if (info->qualification & EPTQ_NMI_UNBLOCKED)
+		info->intr_info |= INTR_NMI_UNBLOCKING;
+	info->qualification = 0;
+	return nested_reflect(n, info);
+}
+
 enum nested_verdict nested_ept_exit(struct nested_vcpu *n, u32 reason)
 {
 	struct nested_vmcs *s = n->current;
@@ -96,6 +140,8 @@ enum nested_verdict nested_ept_exit(struct nested_vcpu *n, u32 reason)
 		info.reason = verdict == EPT02_REFLECT_MISCONFIG ? EXIT_EPT_MISCONFIG :
 								   EXIT_EPT_VIOLATION;
 		info.qualification = verdict == EPT02_REFLECT_MISCONFIG ? 0 : fault.qualification;
+		if (fault.convertible && becomes_ve(n, s, &info))
+			return raise_ve(n, s, &info);
 		return nested_reflect(n, &info);
 	case EPT02_L0:
 		if (!op_gpa1_fault(n->vm, fault.gpa1, qual & EPTQ_WRITE))

@@ -23,8 +23,8 @@ static u32 primary_controls(const struct nested_vcpu *n, const struct nested_vmc
 
 static u32 secondary_controls(const struct nested_vcpu *n, const struct nested_vmcs *s)
 {
-	/* L0 logs L2's pages itself. */
-	u32 v = (nested_proc2(s) & ~PROC2_PML) | PROC2_EPT | PROC2_VPID;
+	/* L0 logs L2's pages itself, and only it knows which violations are L1's. */
+	u32 v = (nested_proc2(s) & ~(PROC2_PML | PROC2_EPT_VE)) | PROC2_EPT | PROC2_VPID;
 
 	return (v | n->hw->proc2.must) & n->hw->proc2.may;
 }

@@ -13,7 +13,7 @@ static const struct { u32 msr; u64 value; } skylake[] = {
 	{ MSR_IA32_VMX_CR4_FIXED0, 0x2000 },
 	{ MSR_IA32_VMX_CR4_FIXED1, 0x3727ff },
 	{ MSR_IA32_VMX_VMCS_ENUM, 0x32 },
-	{ MSR_IA32_VMX_PROCBASED2, 0x02533fff00000000 },
+	{ MSR_IA32_VMX_PROCBASED2, 0x02573fff00000000 },
 	{ MSR_IA32_VMX_EPT_VPID_CAP, 0x00000f0106734141 },
 	{ MSR_IA32_VMX_TRUE_PINBASED, 0x000000ff00000016 },
 	{ MSR_IA32_VMX_TRUE_PROCBASED, 0xfff9fffe04006172 },
@@ -95,8 +95,7 @@ static void random_hardware(void **state)
 			assert_int_equal(mine[p]->may & ~pair[p]->may, 0);
 		assert_int_equal(k.n.caps.ept_vpid & ~k.hw.caps.ept_vpid, 0);
 		assert_false(k.n.caps.proc2.may &
-			     (PROC2_SHADOW_VMCS | PROC2_EPT_VE |
-			      PROC2_SPP | PROC2_ENCLS | BIT32(31)));
+			     (PROC2_SHADOW_VMCS | PROC2_SPP | PROC2_ENCLS | BIT32(31)));
 		assert_false((k.n.caps.exit.may & EXIT_LOAD_PERF) | (k.n.caps.entry.may & ENTRY_SMM));
 		if (!(k.n.caps.proc2.may & PROC2_EPT))
 			assert_int_equal(k.n.caps.ept_vpid & (EPTCAP_INVEPT | EPTCAP_WB), 0);

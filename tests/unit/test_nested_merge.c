@@ -196,7 +196,7 @@ static void assert_controls_merged(void)
 		assert_true(proc & PROC_IO_BITMAPS);
 	else
 		assert_int_equal(!!(proc & PROC_UNCOND_IO), !!(proc12 & PROC_UNCOND_IO));
-	assert_int_equal(FX02(&f, PROC2_CONTROLS), (proc2_12 & ~(u64)PROC2_PML) | PROC2_EPT | PROC2_VPID);
+	assert_int_equal(FX02(&f, PROC2_CONTROLS), (proc2_12 & ~(u64)(PROC2_PML | PROC2_EPT_VE)) | PROC2_EPT | PROC2_VPID);
 
 	l0_exit = EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 		  EXIT_SAVE_EFER | EXIT_LOAD_EFER;

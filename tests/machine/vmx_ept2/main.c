@@ -1,6 +1,7 @@
 /*
  * What EPT can do beyond mapping: advanced exit information, mode-based execute control,
- * page-modification logging, EPTP switching. Each part needs the processor to have it;
+ * page-modification logging, EPTP switching,
+ * EPT violations as exceptions. Each part needs the processor to have it;
  * a machine that offers it on a processor must do what that processor does.
  */
 #include "vmx_ept2.h"
@@ -132,6 +133,7 @@ int main(void)
 	test_mode_exec(&vm);
 	test_log(&vm);
 	test_switching(&vm);
+	test_exceptions(&vm);
 	vmx_off();
 	return 0;
 }

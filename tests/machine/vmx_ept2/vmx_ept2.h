@@ -47,5 +47,6 @@ void test_advanced(struct vm *vm);
 void test_mode_exec(struct vm *vm);
 void test_log(struct vm *vm);
 void test_switching(struct vm *vm);
+void test_exceptions(struct vm *vm);
 
 #endif
