@@ -101,11 +101,14 @@ static void privilege(bool user)
 			hw_write(&l1.hw, VMCS_GUEST_ES_AR + 2 * s, user ? 0xc0f3 : 0xc093);
 }
 
+static bool after_mov_ss;	/* the next instruction follows one */
+
 static struct outcome instruction(u32 reason, u32 info, u64 displacement)
 {
 	struct outcome o;
 
 	hw_write(&l1.hw, VMCS_GUEST_RFLAGS, RFLAGS_FIXED | FLAGS);
+	hw_write(&l1.hw, VMCS_GUEST_INTERRUPTIBILITY, after_mov_ss ? BLOCKED_BY_MOV_SS : 0);
 	hw_write(&l1.hw, VMCS_EXIT_INSTR_INFO, info);
 	hw_write(&l1.hw, VMCS_EXIT_QUALIFICATION, displacement);
 	o = nested_vmx_instruction(&l1.n, reason);
@@ -214,7 +217,9 @@ struct insn_outcome insn_judge(const struct insn_vector *x)
 	gen_insn_place(scratch(), x);
 	load_registers(x);
 	privilege(x->user);
+	after_mov_ss = x->insn >= INSN_VMLAUNCH && x->form == FORM_RBP;
 	o = instruction(reasons[x->insn], information(x), x->form == FORM_INDEX ? 0x10 : 0);
+	after_mov_ss = false;
 	r.did = what_it_did(o);
 	r.error = o.kind == OUT_FAULT && o.has_error_code ? (u8)o.error_code : 0;
 	value = r.did == INSN_FAULT + X86_PF ? o.value : r.did == INSN_OK ? l1.gpr[GPR_RCX] : 0;

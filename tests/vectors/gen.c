@@ -198,7 +198,7 @@ uint32_t gen_sum(uint32_t sum, const uint64_t *v)
 	u64 s = sum;
 
 	for (unsigned i = 0; i < VF_COUNT; i++)
-		s = (s ^ v[i]) * 0x9e3779b97f4a7c15ull, s ^= s >> 32;
+		s = gen_mix(s, v[i]);
 	return (u32)s;
 }
 

@@ -35,7 +35,8 @@ void gen_fill_window(const struct gen_world *world, u8 *area)
 
 static u64 region(struct gen *g)
 {
-	u64 page = PICK(g, PAGE(VMCS), PAGE(VMCS), PAGE(VMXON), PAGE(LINK), PAGE(LINK_WRONG));
+	u64 page = PICK(g, PAGE(VMCS), PAGE(VMCS), PAGE(VMXON), PAGE(LINK), PAGE(LINK_SHADOW),
+			PAGE(LINK_WRONG));
 
 	return gen_one_in(g, 3) ? gen_physical(g, page, GEN_PAGE_SIZE) : page;
 }
@@ -130,7 +131,7 @@ void gen_insn(const struct gen_world *world, uint64_t seed, uint64_t number, str
 static void ends_of_pages(u8 *area, void (*each)(u8 *byte, u64 *context), u64 *context)
 {
 	for (unsigned page = PAGE_DATA; page < PAGE_DATA + 3; page++)
-		for (unsigned i = 0; i < 64; i++)
+		for (unsigned i = 0; i < 64; i++)	/* the first 32 bytes and the last */
 			each(area + page * GEN_PAGE_SIZE + (i < 32 ? i : GEN_PAGE_SIZE - 64 + i), context);
 }
 
@@ -169,10 +170,7 @@ uint32_t gen_insn_memory(const void *area)
 
 uint32_t gen_insn_rest(uint64_t value, uint64_t pointer, uint32_t memory)
 {
-	u64 s = (value ^ memory) * 0x9e3779b97f4a7c15ull;
-
-	s = (s ^ s >> 31 ^ pointer) * 0xbf58476d1ce4e5b9ull;
-	return (u32)(s >> 40);
+	return (u32)gen_mix(gen_mix(gen_mix(0, value), memory), pointer) & 0xffffff;
 }
 
 uint32_t gen_insn_sum(uint32_t sum, const struct insn_vector *x)
@@ -184,6 +182,6 @@ uint32_t gen_insn_sum(uint32_t sum, const struct insn_vector *x)
 	u64 s = sum;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
-		s = (s ^ parts[i]) * 0x9e3779b97f4a7c15ull, s ^= s >> 32;
+		s = gen_mix(s, parts[i]);
 	return (u32)s;
 }

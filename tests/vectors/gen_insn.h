@@ -19,7 +19,7 @@ enum insn_kind {
 
 enum insn_form {
 	FORM_RAX,		/* (%rax) */
-	FORM_RBP,		/* (%rbp), in SS */
+	FORM_RBP,		/* (%rbp), in SS; without operand: behind a MOV to SS */
 	FORM_FS,		/* %fs:(%rax) */
 	FORM_INDEX,		/* 0x10(%rax, %rsi, 2) */
 	FORM_REGISTER,		/* %rcx; VMREAD and VMWRITE only */

@@ -35,6 +35,13 @@ static inline bool gen_one_in(struct gen *g, u64 n)
 	return gen_below(g, n) == 0;
 }
 
+/* For sums of vectors, one word at a time. */
+static inline u64 gen_mix(u64 sum, u64 word)
+{
+	sum = (sum ^ word) * 0x9e3779b97f4a7c15ull;
+	return sum ^ sum >> 32;
+}
+
 /* A linear address at a boundary of canonicality, or well off it. */
 u64 gen_linear(struct gen *g);
 /* A physical address about which page-aligned, wide-enough rules can differ; page itself often. */

@@ -18,7 +18,15 @@
 	FORM ud2
 	.endm
 	.macro PLAIN insn
-	.rept 5
+	FORM \insn
+	.balign 32
+	mov %ss, %r9d
+	mov %r9d, %ss
+	\insn
+	pushfq
+	popq snippet_flags
+	ret
+	.rept 3
 	FORM \insn
 	.endr
 	.endm
