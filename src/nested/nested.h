@@ -93,6 +93,7 @@ struct nested_vcpu {
 	hpa_t msr_bitmap01, io_bitmap01[2];	/* what L0 itself intercepts */
 	/* With use_shadow. For ordinary VMCSs of L1, wide ones; shadow VMCSs, reads and writes. */
 	hpa_t vmread_bitmap, vmwrite_bitmap, wide_bitmap[2], fields_bitmap;
+	bool linked;			/* VMCS shadowing is on in vmcs01 */
 	u64 linked_bitmap;		/* the VMREAD bitmap that vmcs01 holds; 0: not said yet */
 	u64 tsc_offset01;		/* of L1 */
 	u64 eptp01;			/* for an L2 without EPT */

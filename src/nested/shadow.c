@@ -58,7 +58,6 @@ void nested_slot_link(struct nested_vcpu *n)
 {
 	struct nested_vmcs *s = n->current;
 	bool on = s && is_shadowed(n, s);
-	u32 was, controls;
 
 	if (!n->use_shadow)
 		return;
@@ -67,10 +66,10 @@ void nested_slot_link(struct nested_vcpu *n)
 		use_bitmaps(n, s);
 	}
 	op_hw_write(n, VMCS_VMCS_LINK_POINTER, on ? s->shadow.v : ~0ull);
-	was = (u32)op_hw_read(n, VMCS_PROC2_CONTROLS);
-	controls = on ? was | PROC2_SHADOW_VMCS : was & ~PROC2_SHADOW_VMCS;
-	if (controls != was)
-		op_hw_write(n, VMCS_PROC2_CONTROLS, controls);
+	if (on == n->linked)
+		return;
+	n->linked = on;
+	op_hw_write(n, VMCS_PROC2_CONTROLS, op_hw_read(n, VMCS_PROC2_CONTROLS) ^ PROC2_SHADOW_VMCS);
 }
 
 bool nested_shadow_give(struct nested_vcpu *n, struct nested_vmcs *s)

@@ -1,7 +1,9 @@
 /*
- * The part of L1's memory that L0 touched last, as a pointer: what most
- * accesses of the engine hit. First member of struct vm, so that the engine's
- * inline ops need not know the rest. Emptied whenever ept01 changes.
+ * The parts of L1's memory that L0 touched last, as pointers: what most
+ * accesses of the engine hit. Each page number has its place, so that the
+ * tables of a walk and what they lead to stay side by side. First member of
+ * struct vm, so that the engine's inline ops need not know the rest. Emptied
+ * whenever ept01 changes.
  */
 #pragma once
 
@@ -13,9 +15,18 @@ struct vm_window {
 	bool writable;
 };
 
-/* A pointer to len bytes at gpa, or NULL if they are not in the window. */
-static always_inline void *vm_window_ptr(const struct vm_window *w, gpa1_t gpa, size_t len, bool write)
+#define VM_WINDOWS 16u
+
+static always_inline unsigned vm_window_index(gpa1_t gpa)
 {
+	return (unsigned)(gpa.v >> PAGE_SHIFT) % VM_WINDOWS;
+}
+
+/* A pointer to len bytes at gpa, or NULL if they are not in the window. */
+static always_inline void *vm_window_ptr(const struct vm_window *windows, gpa1_t gpa, size_t len,
+					bool write)
+{
+	const struct vm_window *w = &windows[vm_window_index(gpa)];
 	u64 offset = gpa.v - w->base;
 
 	if (unlikely(offset >= w->size || len > w->size - offset || (write && !w->writable)))
