@@ -40,7 +40,7 @@ static void a_field_that_is_not_shadowed(void)
 }
 
 static void a_value_too_wide(void) { k.n.current->v[VF_GUEST_CS_AR] = 1ull << 32; }
-static void a_field_l1_does_not_have(void) { k.n.current->v[VF_PML_ADDRESS] = 0x1000; }
+static void a_field_l1_does_not_have(void) { k.n.current->v[VF_GUEST_PERF_GLOBAL_CTRL] = 1; }
 
 static const struct { const char *name; void (*make)(void); } illegal[] = {
 #define I(f) { #f, f }
