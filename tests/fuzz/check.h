@@ -9,7 +9,7 @@
  * memory does not change by itself.
  */
 void fuzz_check_vmcs02(struct fx *f, bool still);
-/* Right after a VM entry of L1: what is copied is what L1 wrote. */
+/* Right after a VM entry of L1: what is copied or merged is what L1 wrote. */
 void fuzz_check_copied(struct fx *f);
 /* L1 is to run: vmcs01 is one that a processor enters, and what is L0's in it is as ever. */
 void fuzz_check_vmcs01(struct fx *f);

@@ -132,6 +132,25 @@ static void start_intercepts(struct fx *f)
 	hw_msr_set(&f->hw, MSR_TSC_AUX, 0);
 }
 
+/* The bitmaps of L1's shadowing, behind those pages that the fixture uses. */
+static void start_shadow_bitmaps(struct fx *f)
+{
+	hpa_t *const bitmap[] = {
+		&f->n.vmread_bitmap, &f->n.vmwrite_bitmap, &f->n.wide_bitmap[0], &f->n.wide_bitmap[1],
+	};
+	u8 *page[4];
+
+	for (unsigned i = 0; i < 4; i++) {
+		*bitmap[i] = HPA(FX_HOME + (FX_OWN_PAGES - 1 - i) * PAGE_SIZE);
+		page[i] = fx_page02(f, bitmap[i]->v);
+		assert_true(f->n.slot[NESTED_SLOTS - 1].field_bitmap[1].page.v < bitmap[i]->v);
+	}
+	nested_shadow_bitmaps(&f->n, false, page[0], page[1]);
+	nested_shadow_bitmaps(&f->n, true, page[2], page[3]);
+	FX01(f, VMREAD_BITMAP) = f->n.linked_bitmap = f->n.vmread_bitmap.v;
+	FX01(f, VMWRITE_BITMAP) = f->n.vmwrite_bitmap.v;
+}
+
 /* Puts L1's memory into a file, and maps that. */
 static void move_memory(struct fx *f)
 {
@@ -168,6 +187,8 @@ static void make(struct machine *m, enum state_base base, enum fuzz_shadow shado
 	start_paging(f, base != HOST32);
 	start_vmcs01(f, base != HOST32);
 	start_intercepts(f);
+	if (shadow != SHADOW_NONE)
+		start_shadow_bitmaps(f);
 	move_memory(f);
 	f->vm.memory.before_write = before_write;
 	m->vmcs01 = *hw_region_at(&f->hw, f->n.vmcs01);

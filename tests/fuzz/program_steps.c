@@ -152,7 +152,8 @@ static unsigned field(struct fuzz_input *in)
 		VF_EXIT_MSR_LOAD_ADDR, VF_EXIT_MSR_STORE_COUNT, VF_EXIT_MSR_STORE_ADDR,
 		VF_ENTRY_INTR_INFO, VF_EXCEPTION_BITMAP, VF_PF_ERROR_MASK, VF_GUEST_ACTIVITY,
 		VF_GUEST_INTERRUPTIBILITY, VF_VMCS_LINK_POINTER, VF_GUEST_CR3, VF_HOST_CR3,
-		VF_GUEST_EFER, VF_HOST_EFER, VF_TSC_OFFSET,
+		VF_GUEST_EFER, VF_HOST_EFER, VF_TSC_OFFSET, VF_VMFUNC_CONTROLS, VF_EPTP_LIST,
+		VF_PML_ADDRESS, VF_PML_INDEX,
 	};
 	u8 which = fuzz_u8(in);
 
@@ -167,7 +168,7 @@ static void write_field(struct program *p)
 		fx_vmwrite(p->f, i, field_value(p, i));
 }
 
-/* Would a processor with VMCS shadowing do it without asking the engine? */
+/* Might a processor with VMCS shadowing do it without asking the engine? */
 static bool in_hardware(struct fx *f, u64 encoding, bool write)
 {
 	int i = nested_field_of(&f->n, encoding);
@@ -178,6 +179,7 @@ static bool in_hardware(struct fx *f, u64 encoding, bool write)
 		return f->n.use_shadow;
 	return !(encoding & VMCS_HIGH_ACCESS) &&
 	       (field_test(&nested_fields_shadow_rw, (unsigned)i) ||
+		field_test(&nested_fields_cold, (unsigned)i) ||
 		(!write && field_test(&nested_fields_shadow_ro, (unsigned)i)));
 }
 
@@ -258,6 +260,16 @@ static void write_ept12(struct program *p)
 	u64 value = read_address(p->in) | fuzz_bytes(p->in, 2);
 
 	poke(p->f, at, &value, sizeof(value));
+}
+
+/* An entry of a list of EPTPs. */
+static void write_eptp(struct program *p)
+{
+	u64 at = FX_PAGE(fuzz_below(p->in, 3)) + 8ull * fuzz_below(p->in, 3);
+	u64 eptp = (FX_EPT12 + (fuzz_u8(p->in) & 1) * PAGE_SIZE) | EPTP_WALK_4 | MT_WB;
+
+	eptp |= fuzz_u8(p->in) & EPTP_AD;
+	poke(p->f, at, &eptp, sizeof(eptp));
 }
 
 /* An entry of an MSR list, in a page that fields of good states name. */
@@ -376,13 +388,20 @@ static void l2_did(struct program *p, u32 reason)
 	FX02(f, GUEST_LINEAR_ADDRESS) = fuzz_value(p->in);
 	FX02(f, GUEST_PHYSICAL_ADDRESS) = fuzz_value(p->in) & (BIT(48) - 1);
 	f->gpr[GPR_RCX] = reason == EXIT_MSR_READ || reason == EXIT_MSR_WRITE ? fuzz_value(p->in) : 0;
+	if (reason == EXIT_VMFUNC) {
+		f->gpr[GPR_RAX] = fuzz_u8(p->in) >> 7;
+		f->gpr[GPR_RCX] = fuzz_below(p->in, 4);
+	}
 }
 
-/* Where L1 wants MSRs of L2 stored. */
-static void allow_msr_store(struct fx *f)
+/* Where L1 wants MSRs of L2 stored, and pages that L2 modified logged. */
+static void allow_exit(struct fx *f)
 {
 	const u64 *v = f->n.current->v;
 
+	allow_abort(f);
+	if (nested_proc2(f->n.current) & PROC2_PML)
+		fuzz_allow(v[VF_PML_ADDRESS], PAGE_SIZE);
 	if (v[VF_EXIT_MSR_STORE_COUNT] <= 4096)
 		fuzz_allow(v[VF_EXIT_MSR_STORE_ADDR], 16 * v[VF_EXIT_MSR_STORE_COUNT]);
 }
@@ -414,6 +433,7 @@ static void l2_exits(struct program *p)
 	static const u16 often[] = {
 		EXIT_EPT_VIOLATION, EXIT_EPT_MISCONFIG, EXIT_EXCEPTION_NMI, EXIT_IO, EXIT_MSR_READ,
 		EXIT_MSR_WRITE, EXIT_CPUID, EXIT_EXTERNAL_INTERRUPT, EXIT_VMREAD, EXIT_VMWRITE,
+		EXIT_VMFUNC,
 	};
 	u8 which = fuzz_u8(p->in);
 	u32 reason = which < EXIT_REASON_COUNT ? which : often[which % ARRAY_SIZE(often)];
@@ -424,11 +444,12 @@ static void l2_exits(struct program *p)
 		FX02(p->f, EXIT_QUALIFICATION) &= 0x1fff;
 		FX02(p->f, EXIT_QUALIFICATION) |= 1 << fuzz_below(p->in, 3);
 	}
-	allow_abort(p->f);
-	allow_msr_store(p->f);
+	allow_exit(p->f);
 	verdict = fx_exit(p->f, reason);
 	if (verdict == NESTED_L0 && (reason == EXIT_VMREAD || reason == EXIT_VMWRITE))
 		verdict = absent_field(p, reason);
+	if (verdict == NESTED_DONE)
+		verdict = nested_l2_stepped(&p->f->n);
 	after_exit(p, verdict);
 }
 
@@ -440,8 +461,7 @@ static void l0_interferes(struct program *p)
 	};
 	u8 which = fuzz_u8(p->in);
 
-	allow_abort(p->f);
-	allow_msr_store(p->f);
+	allow_exit(p->f);
 	FX02(p->f, IDT_VECTORING_INFO) = 0;
 	FX02(p->f, ENTRY_INTR_INFO) &= ~(u64)INTR_VALID;
 	after_exit(p, which & 4 ? nested_l2_nmi(&p->f->n) :
@@ -462,6 +482,22 @@ void program_l2_step(struct program *p)
 		break;
 	default:
 		l2_exits(p);
+	}
+}
+
+/* As a hypervisor does that loads its guest's whole state before each entry. */
+static void busy_trips(struct program *p)
+{
+	struct fx *f = p->f;
+	u8 trips = fuzz_u8(p->in) & 7;
+
+	while (trips-- && f->n.current && !f->n.in_l2 && !p->over) {
+		FX12_WRITE(f, GUEST_FS_BASE, trips);
+		FX12_WRITE(f, GUEST_GS_BASE, FX12_READ(f, GUEST_GS_BASE) + 1);
+		FX12_WRITE(f, GUEST_SYSENTER_CS, 8);
+		program_enter(p, false);
+		if (f->n.in_l2 && !p->over)
+			l2_exits(p);
 	}
 }
 
@@ -486,7 +522,9 @@ static void l1_step(struct program *p)
 	case 15: load_good_state(p); break;
 	case 16: p->f->n.explain = fuzz_flip(p->in); break;
 	case 17: use_link(p); break;
-	case 18: case 19: case 20: case 21: case 22: case 23:
+	case 18: write_eptp(p); break;
+	case 19: busy_trips(p); break;
+	case 20: case 21: case 22: case 23:
 		program_enter(p, false);
 		break;
 	default:
