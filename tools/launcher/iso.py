@@ -14,7 +14,7 @@ def _parser():
     parser.add_argument("out", metavar="OUT.iso")
     parser.add_argument("image", nargs="?", metavar="IMAGE", help="without it: a Debian with KVM "
                         "that boots a Debian")
-    parser.add_argument("modules", nargs="*", metavar="'MODULE [ARGS]'",
+    parser.add_argument("modules", nargs="*", default=[], metavar="'MODULE [ARGS]'",
                         help="modules for IMAGE (for Linux: its initramfs)")
     parser.add_argument("--append", default="", metavar="ARGS", help="the command line of IMAGE")
     parser.add_argument("--options", default="", metavar="ARGS", help="options for Plastron itself")
