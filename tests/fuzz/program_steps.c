@@ -153,7 +153,7 @@ static unsigned field(struct fuzz_input *in)
 		VF_ENTRY_INTR_INFO, VF_EXCEPTION_BITMAP, VF_PF_ERROR_MASK, VF_GUEST_ACTIVITY,
 		VF_GUEST_INTERRUPTIBILITY, VF_VMCS_LINK_POINTER, VF_GUEST_CR3, VF_HOST_CR3,
 		VF_GUEST_EFER, VF_HOST_EFER, VF_TSC_OFFSET, VF_VMFUNC_CONTROLS, VF_EPTP_LIST,
-		VF_PML_ADDRESS, VF_PML_INDEX,
+		VF_PML_ADDRESS, VF_PML_INDEX, VF_VE_INFO_ADDR,
 	};
 	u8 which = fuzz_u8(in);
 
@@ -394,7 +394,7 @@ static void l2_did(struct program *p, u32 reason)
 	}
 }
 
-/* Where L1 wants MSRs of L2 stored, and pages that L2 modified logged. */
+/* Where L1 wants MSRs of L2 stored, pages that L2 modified logged, and #VE told of. */
 static void allow_exit(struct fx *f)
 {
 	const u64 *v = f->n.current->v;
@@ -402,6 +402,8 @@ static void allow_exit(struct fx *f)
 	allow_abort(f);
 	if (nested_proc2(f->n.current) & PROC2_PML)
 		fuzz_allow(v[VF_PML_ADDRESS], PAGE_SIZE);
+	if (nested_proc2(f->n.current) & PROC2_EPT_VE)
+		fuzz_allow(v[VF_VE_INFO_ADDR], 42);
 	if (v[VF_EXIT_MSR_STORE_COUNT] <= 4096)
 		fuzz_allow(v[VF_EXIT_MSR_STORE_ADDR], 16 * v[VF_EXIT_MSR_STORE_COUNT]);
 }

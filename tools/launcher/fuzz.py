@@ -1,7 +1,8 @@
 """`plastron fuzz`, and the same for a minute as a test: builds and runs the fuzzers of tests/fuzz.
 
-A fuzzer starts from the seeds in the repository and keeps what it finds in build/fuzz/corpus.
-An input that a fuzzer fails on stays in build/fuzz/crashes.
+A fuzzer starts from the seeds in the repository (tests/fuzz/seeds/NAME, an input in hexadecimal
+digits on each line) and keeps what it finds in build/fuzz/corpus. An input that a fuzzer fails on
+stays in build/fuzz/crashes.
 """
 
 import os
@@ -39,13 +40,38 @@ def build():
     run_quietly(["make", "fuzz"], "building the fuzzers", cwd=ROOT)
 
 
+def _seeds(name):
+    """The seeds as a folder of files, which is what a fuzzer reads."""
+    folder = OUT / "seeds" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    source = SOURCES / "seeds" / name
+    if source.exists():
+        for number, line in enumerate(source.read_text().split()):
+            (folder / f"{number:04}").write_bytes(bytes.fromhex(line))
+    return folder
+
+
+def _keep_seeds(name):
+    """Write the fewest inputs that reach all that the corpus and the seeds reach as seeds."""
+    corpus, kept = OUT / "corpus" / name, OUT / "kept" / name
+    corpus.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True)
+    run_quietly([str(OUT / name), "-merge=1", "-use_counters=0", str(kept), str(corpus),
+                 str(_seeds(name))], f"merging what {name} found")
+    found = sorted((path.read_bytes().hex() for path in kept.iterdir()),
+                   key=lambda line: (len(line), line))
+    (SOURCES / "seeds" / name).write_text("".join(f"{line}\n" for line in found if line))
+    print(f"{relative(SOURCES / 'seeds' / name)}: {len(found)} inputs", flush=True)
+
+
 def _command(name, corpus, *options):
     corpus.mkdir(parents=True, exist_ok=True)
     CRASHES.mkdir(parents=True, exist_ok=True)
-    seeds = SOURCES / "seeds" / name
     return [str(OUT / name), f"-artifact_prefix={relative(CRASHES)}/{name}-",
             f"-timeout={LONGEST}", "-max_len=1024", *options, relative(corpus),
-            *([relative(seeds)] if seeds.is_dir() else [])]
+            relative(_seeds(name))]
 
 
 def _failure(text):
@@ -111,6 +137,8 @@ def main(arguments):
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--time", type=int, default=3600, metavar="S",
                         help="seconds in all (an hour, if not given)")
+    parser.add_argument("--keep-seeds", action="store_true",
+                        help="run nothing; make the seeds anew, of what was found so far")
     options = parser.parse_args(arguments)
     chosen = list(dict.fromkeys(options.names)) or names()
     for name in chosen:
@@ -120,6 +148,10 @@ def main(arguments):
         raise UserError("--time is a number of seconds, 1 or more")
     packages.install("build", "fuzz")
     build()
+    if options.keep_seeds:
+        for name in chosen:
+            _keep_seeds(name)
+        return 0
     workers = min(os.cpu_count() or 1, len(chosen))
     seconds = max(1, options.time * workers // len(chosen))
     print(f"{', '.join(chosen)}: {seconds} s each, {workers} at a time", flush=True)
