@@ -36,6 +36,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	changed = 0;
 	p.f = fuzz_machine(how % BASES == FULL ? B64 : (enum state_base)(how % BASES),
 			   (enum fuzz_shadow)((how >> 4) % SHADOWS));
+	program_good_addresses(p.f);
 	p.f->vm.memory.before_read = before_read;
 	p.f->vm.memory.before_write = NULL;	/* operands are where L1's page tables say now */
 	for (unsigned i = 0; i < STEPS_MAX && in.left && !p.over; i++)

@@ -176,6 +176,10 @@ void fuzz_check_copied(struct fx *f)
 {
 	const struct nested_vmcs *s = FX_SLOT(f);
 
+	/* L1's event is injected, and no other. */
+	assert_int_equal(FX02(f, ENTRY_INTR_INFO) & INTR_VALID, s->v[VF_ENTRY_INTR_INFO] & INTR_VALID);
+	if (s->v[VF_ENTRY_INTR_INFO] & INTR_VALID)
+		assert_int_equal(FX02(f, ENTRY_INTR_INFO), s->v[VF_ENTRY_INTR_INFO]);
 	if (s->v[VF_PROC_CONTROLS] & PROC_MSR_BITMAPS)
 		assert_true(s->msr_bitmap.valid);
 	if (s->v[VF_PROC_CONTROLS] & PROC_IO_BITMAPS)

@@ -16,6 +16,7 @@ static void run(const u8 *data, size_t size, enum fuzz_shadow shadow, struct fuz
 	struct program p = { .in = &in, .still = true };
 
 	p.f = fuzz_machine(base == FULL ? B64 : (enum state_base)base, shadow);
+	program_good_addresses(p.f);
 	fuzz_trace = trace;
 	if (trace)
 		trace->rows = 0;

@@ -134,6 +134,9 @@ static u64 field_value(struct program *p, unsigned i)
 	u8 how = fuzz_u8(p->in);
 	u64 now = p->f->n.current ? fx_vmread(p->f, i) : 0;
 
+	if (i == VF_ENTRY_MSR_LOAD_COUNT || i == VF_EXIT_MSR_LOAD_COUNT ||
+	    i == VF_EXIT_MSR_STORE_COUNT)
+		return how < 0xf0 ? how & 3 : fuzz_value(p->in);
 	if (how < 0x80)
 		return now ^ BIT(how & 63);
 	if (how < 0xc0)
@@ -166,6 +169,47 @@ static void write_field(struct program *p)
 
 	if (p->f->n.current && field_test(&p->f->n.exists, i))
 		fx_vmwrite(p->f, i, field_value(p, i));
+}
+
+/* Some of the controls that L1 may choose, of one kind; their addresses are good ones. */
+static void choose_controls(struct program *p)
+{
+	const struct vmx_caps *c = &p->f->n.caps;
+	const struct { u8 field; struct vmx_allowed allowed; } kind[] = {
+		{ VF_PIN_CONTROLS, c->pin }, { VF_PROC_CONTROLS, c->proc },
+		{ VF_PROC2_CONTROLS, c->proc2 }, { VF_EXIT_CONTROLS, c->exit },
+		{ VF_ENTRY_CONTROLS, c->entry },
+	};
+	unsigned k = fuzz_below(p->in, ARRAY_SIZE(kind));
+	u32 free = kind[k].allowed.may & ~kind[k].allowed.must, flip = (u32)fuzz_bytes(p->in, 4);
+
+	/* What goes with L1's and L2's mode stays: else hardly an entry would succeed. */
+	if (k == 3)
+		free &= ~EXIT_HOST_64;
+	if (k == 4)
+		free &= ~ENTRY_IA32E;
+	if (k == 2)
+		free &= ~(PROC2_EPT | PROC2_UNRESTRICTED);
+	if (p->f->n.current)
+		fx_vmwrite(p->f, kind[k].field, fx_vmread(p->f, kind[k].field) ^ (flip & free));
+}
+
+void program_good_addresses(struct fx *f)
+{
+	static const struct { u8 field; u64 at; } good[] = {
+		{ VF_ENTRY_MSR_LOAD_ADDR, FX_PAGE(0) }, { VF_EXIT_MSR_LOAD_ADDR, FX_PAGE(1) },
+		{ VF_EXIT_MSR_STORE_ADDR, FX_PAGE(2) }, { VF_MSR_BITMAP, FX_PAGE(3) },
+		{ VF_IO_BITMAP_A, FX_PAGE(4) }, { VF_IO_BITMAP_B, FX_PAGE(5) },
+		{ VF_APIC_ACCESS_ADDR, FX_PAGE(6) }, { VF_POSTED_INTR_DESC, FX_PAGE(7) },
+		{ VF_PML_ADDRESS, FX_PAGE(8) }, { VF_EPTP_LIST, FX_PAGE(0) },
+		{ VF_VMREAD_BITMAP, FX_PAGE(9) }, { VF_VMWRITE_BITMAP, FX_PAGE(10) },
+		{ VF_VE_INFO_ADDR, FX_PAGE(11) }, { VF_VIRTUAL_APIC_ADDR, VAPIC_PAGE },
+		{ VF_VPID, 1 }, { VF_VMFUNC_CONTROLS, 1 }, { VF_TSC_MULTIPLIER, BIT(48) },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(good); i++)
+		if (field_test(&f->n.exists, good[i].field))
+			fx_vmwrite(f, good[i].field, good[i].at);
 }
 
 /* Might a processor with VMCS shadowing do it without asking the engine? */
@@ -280,7 +324,7 @@ static void write_msr_entry(struct program *p)
 		MSR_IA32_SYSENTER_ESP, MSR_FS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
 		MSR_IA32_X2APIC_ICR, MSR_IA32_SMBASE, MSR_IA32_FEATURE_CONTROL, 0x12345,
 	};
-	u64 at = FX_PAGE(fuzz_below(p->in, 3)) + 16ull * fuzz_below(p->in, 4);
+	u64 at = FX_PAGE(fuzz_below(p->in, 2)) + 16ull * fuzz_below(p->in, 4);
 	u64 entry[2] = { msr[fuzz_below(p->in, ARRAY_SIZE(msr))] };
 
 	entry[1] = fuzz_value(p->in);
@@ -311,6 +355,7 @@ static void load_good_state(struct program *p)
 	if (!p->f->n.current || base == FULL || (base == HOST32) != !is_64bit(p->f))
 		return;
 	fx_load_state(p->f, (enum state_base)base);
+	program_good_addresses(p->f);
 }
 
 static void read_one(struct program *p)
@@ -526,7 +571,8 @@ static void l1_step(struct program *p)
 	case 17: use_link(p); break;
 	case 18: write_eptp(p); break;
 	case 19: busy_trips(p); break;
-	case 20: case 21: case 22: case 23:
+	case 20: case 21: case 22: choose_controls(p); break;
+	case 23: case 24: case 25: case 26:
 		program_enter(p, false);
 		break;
 	default:

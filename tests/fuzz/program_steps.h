@@ -13,6 +13,9 @@ struct program {
 	bool over;		/* the VM was given up */
 };
 
+/* The current VMCS gets an address in L1's memory for each control that wants one. */
+void program_good_addresses(struct fx *f);
+
 /* One step, by whoever runs now. */
 void program_step(struct program *p);
 /* One of L2, which runs. */
