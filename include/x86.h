@@ -136,6 +136,9 @@ enum x86_vector {
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define MSR_TSC_AUX 0xc0000103u
 
+/* Bits that no CPU has; whether this one has the others, the hardware decides. */
+#define DEBUGCTL_RESERVED (~0xffc7ull)
+
 #define FEATURE_CONTROL_LOCK (1ull << 0)
 #define FEATURE_CONTROL_VMX_IN_SMX (1ull << 1)
 #define FEATURE_CONTROL_VMX (1ull << 2)

@@ -7,9 +7,6 @@
  */
 #include "nested/check_run.h"
 
-/* Bits that no CPU has; whether this one has the others, the hardware decides. */
-#define DEBUGCTL_RESERVED (~0xffc7ull)
-
 static bool cr0_and_cr4(const struct check_env *e, struct check_failure *f)
 {
 	const struct vmx_caps *c = e->caps;

@@ -69,9 +69,10 @@ static bool load_in_vmcs(struct nested_vcpu *n, u32 field, u64 v)
 			return false;
 		break;
 	case VMCS_GUEST_DEBUGCTL:
-		if (!op_msr_write(n, MSR_IA32_DEBUGCTL, v))
+		/* Never tried on the CPU: with BTS on, L0's next branch would be stored
+		 * where L1's IA32_DS_AREA says. */
+		if (v & DEBUGCTL_RESERVED)
 			return false;
-		op_msr_write(n, MSR_IA32_DEBUGCTL, 0);	/* L0 keeps it clear */
 		break;
 	default:
 		break;
