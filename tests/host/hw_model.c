@@ -12,6 +12,13 @@ static const struct field { u32 encoding; u8 exists; } fields[VF_COUNT] = {
 #undef F
 };
 
+/* By encoding, an index plus 1; 0: no processor has such a field. */
+static const u8 index_of[0x8000] = {
+#define F(name, enc, exists, merge, sync, shadow, group) [enc] = VF_##name + 1,
+#include "vmcs_fields.def"
+#undef F
+};
+
 static void __attribute__((noreturn)) refuse(const char *what, u64 value)
 {
 	fprintf(stderr, "the hardware refuses: %s (%#llx)\n", what, (unsigned long long)value);
@@ -95,15 +102,16 @@ void hw_clear(struct hw_model *hw, hpa_t at)
 /* The cell of a field and the shift of the half that the encoding names. */
 static u64 *cell(struct hw_model *hw, u32 encoding, unsigned *shift)
 {
+	unsigned i = encoding < ARRAY_SIZE(index_of) ? index_of[encoding & ~1u] : 0;
+
 	*shift = encoding & 1 ? 32 : 0;
 	if (!hw->loaded)
 		refuse("no VMCS is loaded for this field", encoding);
 	if (*shift && VMCS_WIDTH(encoding) != VMCS_WIDTH_64)
 		refuse("high access to a field of another width", encoding);
-	for (unsigned i = 0; i < VF_COUNT; i++)
-		if (fields[i].encoding == (encoding & ~1u) && hw->exists[i])
-			return &hw->loaded->v[i];
-	refuse("there is no such field", encoding);
+	if (!i || !hw->exists[i - 1])
+		refuse("there is no such field", encoding);
+	return &hw->loaded->v[i - 1];
 }
 
 u64 hw_read(struct hw_model *hw, u32 encoding)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "unit.h"
+#include "vm/e820.h"
 #include "vm/loader.h"
 
 #define MACHINE_MEMORY (64ull << 20)
