@@ -9,12 +9,13 @@ MOST_CPUS = 8
 
 
 class BochsAccel:
-    """The emulator."""
+    """The emulator; with a script for its debugger, if one is given."""
 
-    def __init__(self, version, model, cpus):
+    def __init__(self, version, model, cpus, script=None):
         if not 1 <= cpus <= MOST_CPUS:
             raise UserError(f"--cpus {cpus}: give a number from 1 to {MOST_CPUS}")
         self.emulator = bochs.find(version)
+        self.script = script
         bochs.check_model(self.emulator, model)
         if cpus > 1 and self.emulator.version == "2.7":
             warn("Bochs 2.7 has bugs with more than one CPU; 3.0 is better")
@@ -24,7 +25,7 @@ class BochsAccel:
 
     def run(self, folder, spec, consumer, limit, tick=None, keyboard=None):
         machine = Machine(folder, consumer, tick, keyboard)
-        argv, env = bochs.command(self.emulator, folder, spec, machine.com1)
+        argv, env = bochs.command(self.emulator, folder, spec, machine.com1, self.script)
         return machine.run(argv, env, limit, bochs.ending)
 
 

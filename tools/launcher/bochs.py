@@ -146,13 +146,21 @@ def _wrapped():
     return []
 
 
-def command(emulator, folder, spec, com1):
-    """Write the configuration; return (argv, environment) that start the emulator."""
-    (folder / "bochsrc").write_text(configuration(emulator, folder, spec, com1))
+def command(emulator, folder, spec, com1, script=None):
+    """Write the configuration; return (argv, environment) that start the emulator.
+
+    A script is lines for its debugger, which stops at each `xchg %bx,%bx`.
+    """
+    text = configuration(emulator, folder, spec, com1)
     argv = [*_wrapped(), *emulator.argv, "-q", "-f", str(folder / "bochsrc")]
-    if emulator.always_debugger:
-        (folder / "commands").write_text("c\nq\n")
+    if script or emulator.always_debugger:
+        (folder / "commands").write_text(f"{script or 'c'}\nq\n")
         argv += ["-rc", str(folder / "commands")]
+    if script:
+        text += "magic_break: enabled=1\n"
+        if not emulator.always_debugger:
+            argv.append("-debugger")
+    (folder / "bochsrc").write_text(text)
     return argv, dict(os.environ, **emulator.env)
 
 

@@ -11,6 +11,7 @@ usage: plastron run                       boot Plastron, a Debian with KVM on it
        plastron run IMAGE [option ...]    boot Plastron and your own hypervisor or kernel on it
        plastron iso OUT.iso [IMAGE ...]   write the same as a bootable image for a real machine
        plastron test [NAME ...]           run the tests (all of them, or those named)
+       plastron bench [costs|walks]       measure, in the emulator's instructions and memory accesses
        plastron fuzz [NAME ...]           run the fuzzers, for an hour or --time SECONDS
        plastron COMMAND --help            the options of a command
 """
@@ -50,6 +51,8 @@ def _command(arguments):
         from launcher import test as command
     elif name == "fuzz":
         from launcher import fuzz as command
+    elif name == "bench":
+        from launcher import bench as command
     else:
-        raise UserError(f"there is no command {name}: use run, iso, test or fuzz")
+        raise UserError(f"there is no command {name}: use run, iso, test, bench or fuzz")
     return command.main(rest)

@@ -65,11 +65,11 @@ class Run:
         return shown
 
 
-def boot_for(mode, image, conf):
+def boot_for(mode, elf, conf):
     """What GRUB starts in a mode. The image decides what loads it bare."""
-    guest = [(image.path, conf.append), *conf.modules]
+    guest = [(elf.path, conf.append), *conf.modules]
     if mode == "bare":
-        return grub.Boot(image.grub_command, image.path, conf.append, conf.modules)
+        return grub.Boot(elf.grub_command, elf.path, conf.append, conf.modules)
     plastron = l0.IMAGE
     if mode == "plastron":
         return grub.Boot("multiboot2", plastron, f"{CONSOLE} {conf.options}".strip(), guest)
@@ -77,12 +77,12 @@ def boot_for(mode, image, conf):
     return grub.Boot("multiboot2", plastron, CONSOLE, [inner, *guest])
 
 
-def run_mode(name, mode, boot, conf, version):
-    """Run a machine to its end and keep what it printed."""
+def run_mode(name, mode, boot, conf, version, script=None):
+    """Run a machine to its end and keep what it printed (and the emulator's debugger, given a script)."""
     run = Run(name, mode)
     spec = Spec(run.folder / "boot.iso", conf.model, conf.cpus, conf.memory)
     grub.make_boot_iso(spec.iso, boot)
-    accel = BochsAccel(version, conf.model, conf.cpus)
+    accel = BochsAccel(version, conf.model, conf.cpus, script)
     run.result = accel.run(run.folder, spec, run.consume, conf.limit(mode))
     run.save()
     return run
@@ -122,7 +122,8 @@ def _expected(name):
     return path.read_text().splitlines() if path.exists() else None
 
 
-def _image(name):
+def image(name):
+    """Builds the image of a test and returns what the loader sees in it."""
     from launcher.images import recognise
 
     with locked("make"):
@@ -140,14 +141,14 @@ def _run_case(name, conf, version, parts, report):
         modes = ["bare", *wanted]
     bare = None
     try:
-        image = _image(name)
+        elf = image(name)
     except UserError as error:
         report(Outcome(f"{name}/build", "its image cannot be built", time.monotonic() - began,
                        str(error)))
         return
     for mode in modes:
         try:
-            run = run_mode(name, mode, boot_for(mode, image, conf), conf, version)
+            run = run_mode(name, mode, boot_for(mode, elf, conf), conf, version)
         except UserError as error:
             report(Outcome(f"{name}/{mode}", "it could not be run", 0, str(error)))
             continue
