@@ -1,7 +1,7 @@
 /*
  * From 64-bit mode to 32-bit protected mode without paging, where two hardware tasks call each
  * other, on to real mode, and back. Results go to legacy_result[].
- * SDM: Task Management; Switching Out of IA-32e Mode Operation; Mode Switching.
+ * SDM: Task Management; Mode Switching.
  */
 #include "selectors.h"
 
@@ -12,64 +12,16 @@
 	.code64
 	.globl legacy_run
 legacy_run:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
-	mov %rsp, saved_rsp
-	mov %cr3, %rax
-	mov %rax, saved_cr3
-	sidt saved_idt
-	ljmp *to32
+	mov $in_32_bits, %edi
+	jmp legacy_enter
 
 	.code32
-start32:
-	mov $SEL_DATA32, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
-	mov %cr0, %eax
-	and $0x7fffffff, %eax
-	mov %eax, %cr0
-	mov $0xc0000080, %ecx
-	rdmsr
-	and $~0x100, %eax
-	wrmsr
+in_32_bits:
 	mov $stack32_top, %esp
 	call test_tasks
 	call test_real
-	/* and back */
-	mov $0xc0000080, %ecx
-	rdmsr
-	or $0x100, %eax
-	wrmsr
-	mov saved_cr3, %eax
-	mov %eax, %cr3
-	mov %cr0, %eax
-	or $0x80000000, %eax
-	mov %eax, %cr0
-	ljmp $SEL_CODE, $back64
+	jmp legacy_leave
 
-	.code64
-back64:
-	mov $SEL_DATA, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
-	mov saved_rsp, %rsp
-	lgdt gdt_register
-	lidt saved_idt
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
-	ret
-
-	.code32
 test_tasks:
 	mov $SEL_TASK_A, %eax
 	ltr %ax
@@ -193,20 +145,10 @@ real_end:
 
 	.data
 	.balign 8
-to32:
-	.long start32
-	.word SEL_CODE32
-	.balign 8
 real_idt:
 	.word 0x3ff
 	.long 0
 	.balign 8
-saved_idt:
-	.skip 16
-saved_rsp:
-	.quad 0
-saved_cr3:
-	.quad 0
 saved_esp:
 	.long 0
 	.globl legacy_result

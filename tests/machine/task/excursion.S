@@ -1,7 +1,7 @@
 /*
- * From 64-bit mode to 32-bit protected mode, to one case's code as task A, and back, from
+ * From 64-bit mode to one case's code as task A in 32-bit protected mode, and back, from
  * whatever task and stack. Snapshots on the way go to world_log[].
- * SDM: Task Management; Switching Out of IA-32e Mode Operation.
+ * SDM: Task Management.
  */
 #include "selectors.h"
 #include "world.h"
@@ -10,36 +10,15 @@
 	.code64
 	.globl world_run
 world_run:			/* RDI: code, ESI: CR3 or 0, EDX: CR4 */
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
 	mov %edi, run_code
 	mov %esi, run_cr3
 	mov %edx, run_cr4
-	mov %rsp, saved_rsp
-	mov %cr3, %rax
-	mov %rax, saved_cr3
-	mov %cr4, %rax
-	mov %rax, saved_cr4
-	sidt saved_idt
 	movl $0, world_count
-	ljmp *to32
+	mov $in_32_bits, %edi
+	jmp legacy_enter
 
 	.code32
-start32:
-	mov $SEL_DATA32, %eax
-	mov %eax, %ds
-	mov %eax, %ss
-	mov %cr0, %eax
-	and $0x7fffffff, %eax
-	mov %eax, %cr0
-	mov $0xc0000080, %ecx
-	rdmsr
-	and $~0x100, %eax
-	wrmsr
+in_32_bits:
 	lgdt world_gdtr
 	lidt world_idtr
 	ljmp $CODE, $1f
@@ -82,43 +61,7 @@ world_leave:
 	clts
 	mov $0x400, %eax
 	mov %eax, %dr7
-	mov %cr0, %eax
-	and $0x7fffffff, %eax
-	mov %eax, %cr0
-	lgdt gdt_register
-	mov $SEL_DATA32, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
-	mov saved_cr4, %eax
-	mov %eax, %cr4
-	mov $0xc0000080, %ecx
-	rdmsr
-	or $0x100, %eax
-	wrmsr
-	mov saved_cr3, %eax
-	mov %eax, %cr3
-	mov %cr0, %eax
-	or $0x80000000, %eax
-	mov %eax, %cr0
-	ljmp $SEL_CODE, $back64
-
-	.code64
-back64:
-	mov $SEL_DATA, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
-	mov saved_rsp, %rsp
-	lgdt gdt_register
-	lidt saved_idt
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
-	ret
+	jmp legacy_leave
 
 	/* A far routine that takes a snapshot and changes nothing but arithmetic flags. */
 	.code32
@@ -268,10 +211,6 @@ take:				/* leaves EBP */
 
 	.data
 	.balign 8
-to32:
-	.long start32
-	.word SEL_CODE32
-	.balign 8
 	.word 0, 0, 0
 world_gdtr:
 	.word 255
@@ -282,14 +221,6 @@ world_idtr:
 	.word 2047
 	.long world_idt
 	.balign 8
-saved_idt:
-	.skip 16
-saved_rsp:
-	.quad 0
-saved_cr3:
-	.quad 0
-saved_cr4:
-	.quad 0
 run_code:
 	.long 0
 run_cr3:
