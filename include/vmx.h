@@ -164,6 +164,9 @@
 #define BLOCKED_BY_SMI BIT32(2)
 #define BLOCKED_BY_NMI BIT32(3)
 
+/* Pending debug exceptions: a single-step trap. */
+#define PENDING_DEBUG_BS BIT(14)
+
 enum vmx_activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI };
 
 /* VM-instruction error numbers (SDM 3C "VM Instruction Error Numbers"). */

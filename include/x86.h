@@ -136,6 +136,8 @@ enum x86_vector {
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define MSR_TSC_AUX 0xc0000103u
 
+#define DEBUGCTL_LBR BIT(0)
+#define DEBUGCTL_BTF BIT(1)
 /* Bits that no CPU has; whether this one has the others, the hardware decides. */
 #define DEBUGCTL_RESERVED (~0xffc7ull)
 

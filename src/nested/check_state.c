@@ -9,14 +9,12 @@
 #include "nested/check_run.h"
 
 #define RFLAGS_RESERVED_0 (~0x3fffffull | BIT(15) | BIT(5) | BIT(3))
-#define DEBUGCTL_BTF BIT(1)
 
 #define BLOCKED_ENCLAVE BIT(4)
 #define BLOCKED_RESERVED (~0x1full)
 #define BLOCKED_INSTRUCTION ((u64)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS))
 
 #define PENDING_ENABLED BIT(12)
-#define PENDING_BS BIT(14)
 #define PENDING_RTM_BIT BIT(16)
 #define PENDING_RESERVED_BITS (~0x1ffffull | BIT(15) | BIT(13) | 0xff0)
 
@@ -112,7 +110,7 @@ static bool pending_debug(const struct check_env *e, struct check_failure *f)
 {
 	u64 pending = FIELD(GUEST_PENDING_DEBUG), state = FIELD(GUEST_INTERRUPTIBILITY);
 	bool stepping = (FIELD(GUEST_RFLAGS) & RFLAGS_TF) && !(FIELD(GUEST_DEBUGCTL) & DEBUGCTL_BTF);
-	bool bs = pending & PENDING_BS;
+	bool bs = pending & PENDING_DEBUG_BS;
 
 	CHECK(PENDING_RESERVED, !(pending & PENDING_RESERVED_BITS) &&
 				(e->rtm || !(pending & PENDING_RTM_BIT)));

@@ -49,7 +49,7 @@ void vm_exit_msr_read(struct vcpu *v)
 	}
 	gpr[GPR_RAX] = (u32)value;
 	gpr[GPR_RDX] = value >> 32;
-	vcpu_advance();
+	vcpu_done(v);
 }
 
 void vm_exit_msr_write(struct vcpu *v)
@@ -57,7 +57,7 @@ void vm_exit_msr_write(struct vcpu *v)
 	u64 *gpr = v->frame.gpr;
 
 	if (vm_wrmsr(v, (u32)gpr[GPR_RCX], (u32)gpr[GPR_RAX] | gpr[GPR_RDX] << 32))
-		vcpu_advance();
+		vcpu_done(v);
 	else
 		vcpu_fault(v, OUTCOME_GP);
 }
@@ -111,10 +111,10 @@ void vm_exit_vmx(struct vcpu *v)
 	case OUT_VMFAIL_INVALID:
 	case OUT_VMFAIL_VALID:
 		nested_commit_flags(n, o);
-		vcpu_advance();
+		vcpu_done(v);
 		break;
 	case OUT_DONE:
-		vcpu_advance();
+		vcpu_done(v);
 		break;
 	case OUT_FAULT:
 		vcpu_fault(v, o);
@@ -147,13 +147,11 @@ static void l2_exit(struct vcpu *v, u32 reason)
 
 	v->stats.l2.exits[MIN(reason & EXIT_REASON_BASIC, EXIT_REASON_COUNT - 1u)]++;
 	verdict = nested_l2_exit(&v->nested, reason);
-	if (unlikely(verdict == NESTED_DONE)) {
-		vcpu_advance();
-		verdict = nested_l2_stepped(&v->nested);
-	}
-	if (verdict == NESTED_L0)
+	if (unlikely(verdict == NESTED_DONE))
+		vcpu_done(v);
+	else if (verdict == NESTED_L0)
 		handlers[reason & EXIT_REASON_BASIC](v);
-	else if (verdict == NESTED_REFLECTED)
+	if (!v->nested.in_l2)
 		v->stats.reflected++;
 }
 

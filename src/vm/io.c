@@ -99,7 +99,7 @@ static void string_io(struct vcpu *v, u64 qual)
 	bool ok;
 
 	if ((qual & IOQ_REP) && !(*count & mask)) {
-		vcpu_advance();
+		vcpu_done(v);
 		return;
 	}
 	vcpu_paging(v, &p);
@@ -118,10 +118,12 @@ static void string_io(struct vcpu *v, u64 qual)
 	*reg = (*reg & ~mask) | ((*reg + (down ? -(u64)size : size)) & mask);
 	if (qual & IOQ_REP) {
 		*count = (*count & ~mask) | ((*count - 1) & mask);
-		if (*count & mask)
+		if (*count & mask) {
+			vcpu_iterated(v);
 			return;
+		}
 	}
-	vcpu_advance();
+	vcpu_done(v);
 }
 
 void vm_exit_io(struct vcpu *v)
@@ -140,5 +142,5 @@ void vm_exit_io(struct vcpu *v)
 		*rax = in(IOQ_PORT(qual), size);
 	else
 		*rax = (*rax & ~mask) | (in(IOQ_PORT(qual), size) & mask);
-	vcpu_advance();
+	vcpu_done(v);
 }

@@ -1,9 +1,10 @@
-/* See regs.h. Source: SDM 3C "VM Exits", 3A "Masking Exceptions and Interrupts". */
+/*
+ * See regs.h. Source: SDM 3C "VM Exits", 3A "Masking Exceptions and Interrupts",
+ * 3B "Debug Exceptions".
+ */
 #include "vm/regs.h"
 
 #include "cpu/cpu.h"
-
-#define PENDING_DEBUG_BS BIT(14)
 
 void vcpu_paging(struct vcpu *v, struct mmu_paging *p)
 {
@@ -21,20 +22,36 @@ void vcpu_paging(struct vcpu *v, struct mmu_paging *p)
 		p->pdpte[i] = vmx_read(VMCS_GUEST_PDPTE0 + 2 * i);
 }
 
+/* What ends with each instruction, and with each iteration of a repeated one. */
+static always_inline void end_step(u64 rf)
+{
+	u64 state = vmx_read(VMCS_GUEST_INTERRUPTIBILITY), flags = vmx_read(VMCS_GUEST_RFLAGS);
+
+	if (unlikely(state & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)))
+		vmx_write(VMCS_GUEST_INTERRUPTIBILITY,
+			  state & ~(u64)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
+	if (unlikely((flags & RFLAGS_RF) != rf))
+		vmx_write(VMCS_GUEST_RFLAGS, (flags & ~(u64)RFLAGS_RF) | rf);
+	if (unlikely(flags & RFLAGS_TF) && !(vmx_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+		vmx_write(VMCS_GUEST_PENDING_DEBUG,
+			  vmx_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
 void vcpu_advance(void)
 {
-	u64 state = vmx_read(VMCS_GUEST_INTERRUPTIBILITY);
 	u64 rip = vmx_read(VMCS_GUEST_RIP) + vmx_read(VMCS_EXIT_INSTR_LENGTH);
 
 	if (unlikely(rip >> 32) && !vcpu_code64())
 		rip = (u32)rip;
 	vmx_write(VMCS_GUEST_RIP, rip);
-	if (unlikely(state & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)))
-		vmx_write(VMCS_GUEST_INTERRUPTIBILITY,
-			  state & ~(u64)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
-	if (unlikely(vmx_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
-		vmx_write(VMCS_GUEST_PENDING_DEBUG,
-			  vmx_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+	end_step(0);
+}
+
+void vcpu_iterated(struct vcpu *v)
+{
+	end_step(RFLAGS_RF);
+	if (v->nested.in_l2)
+		nested_l2_stepped(&v->nested);
 }
 
 void vcpu_fault(struct vcpu *v, struct outcome fault)

@@ -54,8 +54,19 @@ static inline u64 vcpu_cr4(void)
 /* The paging of whoever runs in the current VMCS; for L2 only where L1 uses no EPT. */
 void vcpu_paging(struct vcpu *v, struct mmu_paging *p);
 
-/* The instruction is done: next RIP, no STI or MOV SS blocking, single-step trap. */
+/* The instruction of L1 is done: next RIP, no STI or MOV SS blocking, single-step trap. */
 void vcpu_advance(void);
+
+/* The same for L1 or L2, whose L1 may want an exit after each instruction. */
+static inline void vcpu_done(struct vcpu *v)
+{
+	vcpu_advance();
+	if (unlikely(v->nested.in_l2))
+		nested_l2_stepped(&v->nested);
+}
+
+/* One iteration is done of an instruction that L1 or L2 repeats, and more are to come. */
+void vcpu_iterated(struct vcpu *v);
 
 /* The instruction faults with this; L2's faults go to L1 when it wants them. */
 void vcpu_fault(struct vcpu *v, struct outcome fault);

@@ -16,8 +16,6 @@
 #define DR6_BT BIT(15)
 #define DR7_LOCAL 0x155ull	/* L0-L3 and LE */
 #define DR7_GD BIT(13)
-#define DEBUGCTL_LBR BIT(0)
-#define PENDING_DEBUG_BS BIT(14)
 
 static void begin_event(struct task_switch *ts)
 {

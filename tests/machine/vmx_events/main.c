@@ -16,6 +16,7 @@ int main(void)
 	test_vectoring(&vm);
 	test_state(&vm);
 	test_msrs(&vm);
+	test_stepping(&vm);
 	vmx_off();
 	return 0;
 }

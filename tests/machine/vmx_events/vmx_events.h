@@ -22,5 +22,6 @@ void test_injection(struct vm *vm);
 void test_vectoring(struct vm *vm);
 void test_state(struct vm *vm);
 void test_msrs(struct vm *vm);
+void test_stepping(struct vm *vm);
 
 #endif
