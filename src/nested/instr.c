@@ -16,6 +16,17 @@ struct insn_row {
 	u64 ept_vpid;		/* capability that it comes with; 0: none */
 };
 
+void insn_explain_fault(const struct nested_insn *in, struct outcome o, const char *why)
+{
+	const char *fault = o.vector == X86_UD ? "#UD" : o.vector == X86_SS ? "#SS(0)" : "#GP(0)";
+
+	if (o.vector == X86_PF)
+		op_log(in->n, "L1 %s: #PF(0x%x) at 0x%llx: %s\n", in->name, o.error_code,
+		       (unsigned long long)o.value, why);
+	else
+		op_log(in->n, "L1 %s: %s: %s\n", in->name, fault, why);
+}
+
 static struct outcome vmcall(const struct nested_insn *in)
 {
 	return VMFAIL(in, VMERR_VMCALL_IN_ROOT, "%s", "there is no SMM monitor to call");

@@ -28,12 +28,8 @@ static inline struct outcome insn_vmfail(const struct nested_insn *in, u32 error
 #define INSN_FAULT(in, outcome, why) \
 	((unlikely((in)->n->explain) ? insn_explain_fault(in, outcome, why) : (void)0), outcome)
 
-static inline void insn_explain_fault(const struct nested_insn *in, struct outcome o,
-				      const char *why)
-{
-	op_log(in->n, "L1 %s: exception %u (error code 0x%x): %s\n", in->name,
-	       (unsigned)o.vector, o.error_code, why);
-}
+/* instr.c */
+void insn_explain_fault(const struct nested_insn *in, struct outcome o, const char *why);
 
 /* instr_region.c */
 struct outcome insn_vmxon(const struct nested_insn *in);

@@ -44,65 +44,82 @@ static bool canonical(u64 a)
 	return (u64)((s64)(a << 16) >> 16) == a;
 }
 
-static bool load_in_vmcs(struct nested_vcpu *n, u32 field, u64 v)
+/* These say why not, or NULL when it is done. */
+static const char *load_efer(struct nested_vcpu *n, u64 v)
 {
-	const u64 efer_bits = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
-	u64 efer;
+	u64 efer = op_hw_read(n, VMCS_GUEST_EFER);
 
+	if (v & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+		return "reserved bits of EFER must be 0";
+	/* WRMSR would not let LME change while paging is on. */
+	if (((v ^ efer) & EFER_LME) && (op_hw_read(n, VMCS_GUEST_CR0) & CR0_PG))
+		return "EFER.LME cannot change while paging is on";
+	op_hw_write(n, VMCS_GUEST_EFER, (v & ~(u64)EFER_LMA) | (efer & EFER_LMA));
+	return NULL;
+}
+
+static const char *load_in_vmcs(struct nested_vcpu *n, u32 field, u64 v)
+{
 	switch (field) {
 	case VMCS_GUEST_EFER:
-		efer = op_hw_read(n, VMCS_GUEST_EFER);
-		if (v & ~efer_bits)
-			return false;
-		/* WRMSR would not let LME change while paging is on. */
-		if (((v ^ efer) & EFER_LME) && (op_hw_read(n, VMCS_GUEST_CR0) & CR0_PG))
-			return false;
-		v = (v & ~EFER_LMA) | (efer & EFER_LMA);
-		break;
+		return load_efer(n, v);
 	case VMCS_GUEST_PAT:
 		if (!pat_valid(v))
-			return false;
+			return "each byte of the PAT must be a memory type";
 		break;
 	case VMCS_GUEST_SYSENTER_ESP:
 	case VMCS_GUEST_SYSENTER_EIP:
 		if (!canonical(v))
-			return false;
+			return "the address must be canonical";
 		break;
 	case VMCS_GUEST_DEBUGCTL:
 		/* Never tried on the CPU: with BTS on, L0's next branch would be stored
 		 * where L1's IA32_DS_AREA says. */
 		if (v & DEBUGCTL_RESERVED)
-			return false;
+			return "reserved bits of IA32_DEBUGCTL must be 0";
 		break;
 	default:
 		break;
 	}
 	op_hw_write(n, field, v);
-	return true;
+	return NULL;
 }
 
-static bool load_one(struct nested_vcpu *n, const struct msr_entry *e)
+static const char *load_one(struct nested_vcpu *n, const struct msr_entry *e)
 {
 	u32 field = vmcs_field(e->index);
 
-	if (e->reserved || e->index == MSR_FS_BASE || e->index == MSR_GS_BASE ||
-	    e->index >> 8 == MSR_IA32_X2APIC_FIRST >> 8 ||
-	    e->index == MSR_IA32_SMM_MONITOR_CTL)
-		return false;
+	if (e->reserved)
+		return "bits 63:32 of an entry must be 0";
+	if (e->index == MSR_FS_BASE || e->index == MSR_GS_BASE)
+		return "the bases of FS and GS cannot be loaded";
+	if (e->index >> 8 == MSR_IA32_X2APIC_FIRST >> 8)
+		return "MSRs of the x2APIC cannot be loaded";
+	if (e->index == MSR_IA32_SMM_MONITOR_CTL)
+		return "IA32_SMM_MONITOR_CTL can be written in SMM only";
 	if (field)
 		return load_in_vmcs(n, field, e->value);
-	return op_msr_write(n, e->index, e->value);
+	return op_msr_write(n, e->index, e->value) ? NULL : "WRMSR of the value would be #GP";
 }
 
 u32 nested_msr_load(struct nested_vcpu *n, gpa1_t list, u64 count)
 {
-	struct msr_entry e;
-
 	for (u32 i = 0; i < count; i++) {
-		if (i == MSR_LIST_MAX ||
-		    !op_gpa1_read(n->vm, GPA1(list.v + i * sizeof(e)), &e, sizeof(e)) ||
-		    !load_one(n, &e))
-			return i + 1;
+		const char *why = "the list is longer than any processor supports";
+		struct msr_entry e;
+
+		/* Where nothing is, ones, as on a bus. */
+		if (!op_gpa1_read(n->vm, GPA1(list.v + i * sizeof(e)), &e, sizeof(e)))
+			__builtin_memset(&e, 0xff, sizeof(e));
+		if (likely(i < MSR_LIST_MAX))
+			why = load_one(n, &e);
+		if (likely(!why))
+			continue;
+		if (n->explain)
+			op_log(n, "L1 MSR-load list, entry %u: MSR 0x%x=0x%llx: %s "
+			       "[SDM 3C Loading MSRs]\n", i + 1, e.index,
+			       (unsigned long long)e.value, why);
+		return i + 1;
 	}
 	return 0;
 }

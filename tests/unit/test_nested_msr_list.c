@@ -107,8 +107,10 @@ static void bad_entries_fail_the_entry(void **state)
 
 	(void)state;
 	start();
+	f.n.explain = true;
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct outcome o;
+		char said[64];
 
 		put(LOAD_AREA, 0, MSR_STAR, 0, 0x10);
 		put(LOAD_AREA, 1, bad[i].index, bad[i].reserved, bad[i].value);
@@ -119,6 +121,9 @@ static void bad_entries_fail_the_entry(void **state)
 		assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_MSR_LOADING | EXIT_REASON_ENTRY_FAILURE);
 		assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), 2);
 		assert_false(FX_SLOT(&f)->launched);
+		snprintf(said, sizeof(said), "L1 MSR-load list, entry 2: MSR 0x%x=0x", bad[i].index);
+		assert_non_null(strstr(f.hw.log, said));
+		f.hw.log_len = 0;
 	}
 	use_entry_list(0);
 	fx_enter(&f);
