@@ -19,6 +19,7 @@ struct boot_options {
 	char label[BOOT_LABEL_MAX];
 	bool quiet, explain;
 	bool nested_shadow;		/* use hardware VMCS shadowing */
+	bool nested_ept;		/* tell L1 of EPT */
 };
 
 struct boot_module {

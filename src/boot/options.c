@@ -78,6 +78,10 @@ static bool parse_word(const char *w, size_t len, struct boot_options *o)
 		o->nested_shadow = false;
 	else if (is(w, len, "nested.shadow=on"))
 		o->nested_shadow = true;
+	else if (is(w, len, "nested.ept=off"))
+		o->nested_ept = false;
+	else if (is(w, len, "nested.ept=on"))
+		o->nested_ept = true;
 	else
 		return false;
 	return true;
@@ -90,7 +94,7 @@ void boot_options_parse(const char *cmdline, struct boot_options *o,
 	size_t len;
 
 	*o = (struct boot_options){
-		.outputs = CON_DEFAULT, .label = "L0", .nested_shadow = true,
+		.outputs = CON_DEFAULT, .label = "L0", .nested_shadow = true, .nested_ept = true,
 	};
 	*complaint = NULL;
 	while (lib_next_word(&cmdline, &word, &len))

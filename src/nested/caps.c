@@ -87,7 +87,7 @@ static void drop_dependents(struct vmx_caps *c)
 		c->proc2 = (struct vmx_allowed){ 0, 0 };
 	if (!(c->proc2.may & PROC2_EPT))
 		c->proc2.may &= ~(PROC2_UNRESTRICTED | PROC2_MODE_BASED_EXEC | PROC2_PML |
-				  PROC2_VMFUNC);
+				  PROC2_VMFUNC | PROC2_EPT_VE);
 	if (!(c->proc.may & PROC_TPR_SHADOW))
 		c->proc2.may &= ~(PROC2_X2APIC_MODE | PROC2_APIC_REGISTER |
 				  PROC2_VIRTUAL_INTR);
@@ -126,6 +126,8 @@ void nested_caps_init(struct nested_vcpu *n)
 	c->proc2 = reduce(hw->proc2, CAP_PROC2);
 	if (!n->use_shadow)	/* it is the hardware that serves L2 */
 		c->proc2.may &= ~PROC2_SHADOW_VMCS;
+	if (n->hide_ept)
+		c->proc2.may &= ~PROC2_EPT;
 	c->exit = reduce(hw->exit, CAP_EXIT);
 	c->entry = reduce(hw->entry, CAP_ENTRY);
 	/* VMWRITE always exits or goes to a shadow: writing any field is ours to give. */

@@ -79,6 +79,7 @@ struct nested_vcpu {
 	struct field_set exists;	/* fields of L1's virtual VMCS */
 	bool explain;			/* say why instructions and entries fail */
 	bool use_shadow;		/* hardware VMCS shadowing for L1 */
+	bool hide_ept;			/* L1 shall do without EPT */
 
 	hpa_t vmcs01;
 	bool vmxon, in_l2;

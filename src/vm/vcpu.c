@@ -84,6 +84,7 @@ static void init_nested(struct vcpu *v, const struct boot_options *options)
 	n->explain = options->explain;
 	n->use_shadow = options->nested_shadow && (vm->hw.proc2.may & PROC2_SHADOW_VMCS) &&
 			(vm->hw.misc & MISC_VMWRITE_ANY);
+	n->hide_ept = !options->nested_ept;
 	n->vmcs01 = v->vmcs01;
 	n->ept02s = &vm->ept02s;
 	n->msr_bitmap01 = vm->msr_bitmap;

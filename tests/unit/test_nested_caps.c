@@ -110,6 +110,36 @@ static void random_hardware(void **state)
 	kit_end(&k);
 }
 
+/* nested.ept=off: neither EPT nor anything that needs it; the rest as before. */
+static void hidden_ept(void **state)
+{
+	const u32 gone = PROC2_EPT | PROC2_UNRESTRICTED | PROC2_MODE_BASED_EXEC | PROC2_PML |
+			 PROC2_VMFUNC | PROC2_EPT_VE;
+	struct vmx_caps with;
+	struct kit k;
+	u64 v;
+
+	(void)state;
+	kit_start(&k);
+	k.hw.caps.proc2.may |= PROC2_EPT_VE;
+	nested_caps_init(&k.n);
+	with = k.n.caps;
+	assert_int_equal(with.proc2.may & gone, gone);
+	k.n.hide_ept = true;
+	nested_caps_init(&k.n);
+	assert_int_equal(k.n.caps.proc2.may, with.proc2.may & ~gone);
+	assert_int_equal(k.n.caps.proc.may, with.proc.may);
+	assert_true(nested_caps_read(&k.n, MSR_IA32_VMX_EPT_VPID_CAP, &v));
+	assert_int_equal(v, 0x00000f0100000000);	/* INVVPID's alone */
+	assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_VMFUNC, &v));
+	assert_false(field_test(&k.n.exists, VF_EPT_POINTER));
+	assert_false(field_test(&k.n.exists, VF_GUEST_PHYSICAL_ADDRESS));
+	assert_false(field_test(&k.n.exists, VF_GUEST_PDPTE0));
+	assert_false(field_test(&k.n.exists, VF_PML_INDEX));
+	assert_true(field_test(&k.n.exists, VF_VPID));
+	kit_end(&k);
+}
+
 static void fields_follow_controls(void **state)
 {
 	struct kit k;
@@ -138,6 +168,7 @@ int main(void)
 		cmocka_unit_test(absent_msrs_fault),
 		cmocka_unit_test(no_bit_is_in_two_rows),
 		cmocka_unit_test(random_hardware),
+		cmocka_unit_test(hidden_ept),
 		cmocka_unit_test(fields_follow_controls),
 	};
 
