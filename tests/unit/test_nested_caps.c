@@ -140,6 +140,97 @@ static void hidden_ept(void **state)
 	kit_end(&k);
 }
 
+static u64 read(struct kit *k, u32 msr)
+{
+	u64 v;
+
+	return nested_caps_read(&k->n, msr, &v) ? v : 0;
+}
+
+/* What must be 1 on the hardware must be 1 for L1; what may not be 1 may not. */
+static void assert_pair(u64 l1, struct vmx_allowed hw, u32 default1)
+{
+	u32 must = (u32)l1, may = (u32)(l1 >> 32);
+
+	assert_int_equal(hw.must & ~must, 0);
+	assert_int_equal(may & ~(hw.may | default1), 0);
+	assert_int_equal(must & ~may, 0);
+	assert_int_equal(must & default1, default1);
+}
+
+static void assert_control_msrs(struct kit *k)
+{
+	const struct vmx_caps *hw = &k->hw.caps;
+
+	assert_pair(read(k, MSR_IA32_VMX_TRUE_PINBASED), hw->pin, 0);
+	assert_pair(read(k, MSR_IA32_VMX_TRUE_PROCBASED), hw->proc, 0);
+	assert_pair(read(k, MSR_IA32_VMX_TRUE_EXIT), hw->exit, 0);
+	assert_pair(read(k, MSR_IA32_VMX_TRUE_ENTRY), hw->entry, 0);
+	assert_pair(read(k, MSR_IA32_VMX_PINBASED), hw->pin, PIN_DEFAULT1);
+	assert_pair(read(k, MSR_IA32_VMX_PROCBASED), hw->proc, PROC_DEFAULT1);
+	assert_pair(read(k, MSR_IA32_VMX_EXIT), hw->exit, EXIT_DEFAULT1);
+	assert_pair(read(k, MSR_IA32_VMX_ENTRY), hw->entry, ENTRY_DEFAULT1);
+	if (k->n.caps.proc.may & PROC_SECONDARY)
+		assert_pair(read(k, MSR_IA32_VMX_PROCBASED2), hw->proc2, 0);
+	else
+		assert_int_equal(read(k, MSR_IA32_VMX_PROCBASED2), 0);
+}
+
+/* SDM 3C App. A: of each number the smaller is less; of each set of bits the subset. */
+static void assert_other_msrs(struct kit *k)
+{
+	const struct vmx_caps *hw = &k->hw.caps;
+	const u64 targets = 0x1ffull << 16, list = 7ull << 25, timer = MISC_TIMER_RATE;
+	u64 basic = read(k, MSR_IA32_VMX_BASIC), misc = read(k, MSR_IA32_VMX_MISC);
+
+	assert_int_equal(basic & (BASIC_DUAL_MONITOR | BIT(31)), 0);
+	assert_int_equal(basic & (BASIC_INS_OUTS | BASIC_ANY_ERRCODE) & ~hw->basic, 0);
+	assert_true((basic >> 32 & 0x1fff) <= PAGE_SIZE);
+	assert_int_equal(misc & timer, hw->misc & timer);
+	assert_true((misc & targets) <= (hw->misc & targets) && (misc & list) <= (hw->misc & list));
+	assert_int_equal(misc & ~(hw->misc | MISC_VMWRITE_ANY | targets | list), 0);
+	assert_int_equal(hw->cr0_fixed0 & ~read(k, MSR_IA32_VMX_CR0_FIXED0), 0);
+	assert_int_equal(read(k, MSR_IA32_VMX_CR0_FIXED1) & ~hw->cr0_fixed1, 0);
+	assert_int_equal(hw->cr4_fixed0 & ~read(k, MSR_IA32_VMX_CR4_FIXED0), 0);
+	assert_int_equal(read(k, MSR_IA32_VMX_CR4_FIXED1) & ~hw->cr4_fixed1, 0);
+	assert_int_equal(read(k, MSR_IA32_VMX_EPT_VPID_CAP) & ~hw->ept_vpid, 0);
+	assert_int_equal(read(k, MSR_IA32_VMX_VMFUNC) & ~hw->vmfunc, 0);
+}
+
+/* Processors that nobody built: every MSR that L1 can read claims no more than they have.
+ * (SDM 3C App. A: only controls of the default1 class may have to be 1.) */
+static void every_msr_is_within_the_hardware(void **state)
+{
+	struct unit_random r = { 8 };
+	struct kit k;
+
+	(void)state;
+	kit_start(&k);
+	for (unsigned i = 0; i < 20000; i++) {
+		struct vmx_caps *hw = &k.hw.caps;
+		struct vmx_allowed *pair[] = { &hw->pin, &hw->proc, &hw->proc2, &hw->exit, &hw->entry };
+		u64 *word[] = { &hw->basic, &hw->misc, &hw->ept_vpid, &hw->vmfunc,
+				&hw->cr0_fixed0, &hw->cr0_fixed1, &hw->cr4_fixed0, &hw->cr4_fixed1 };
+		static const u32 default1[] = { PIN_DEFAULT1, PROC_DEFAULT1, 0, EXIT_DEFAULT1,
+						ENTRY_DEFAULT1 };
+		u64 v;
+
+		for (unsigned p = 0; p < ARRAY_SIZE(pair); p++) {
+			pair[p]->must = (u32)unit_random(&r) & default1[p];
+			pair[p]->may = pair[p]->must | (u32)unit_random(&r);
+		}
+		for (unsigned w = 0; w < ARRAY_SIZE(word); w++)
+			*word[w] = unit_random(&r);
+		k.n.use_shadow = i & 1;
+		nested_caps_init(&k.n);
+		assert_control_msrs(&k);
+		assert_other_msrs(&k);
+		assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_PROCBASED3, &v));
+		assert_false(nested_caps_read(&k.n, MSR_IA32_VMX_EXIT2, &v));
+	}
+	kit_end(&k);
+}
+
 static void fields_follow_controls(void **state)
 {
 	struct kit k;
@@ -169,6 +260,7 @@ int main(void)
 		cmocka_unit_test(no_bit_is_in_two_rows),
 		cmocka_unit_test(random_hardware),
 		cmocka_unit_test(hidden_ept),
+		cmocka_unit_test(every_msr_is_within_the_hardware),
 		cmocka_unit_test(fields_follow_controls),
 	};
 
