@@ -4,13 +4,14 @@ Everything is measured in the emulator, in units that do not depend on the machi
 instructions (ticks of the TSC), and page-table entries read. A table goes to stdout as Markdown.
 """
 
-from launcher import bench_costs, bench_walks, l0, packages
+from launcher import bench_costs, bench_stack, bench_walks, l0, packages
 from launcher.cli import Parser
 from launcher.common import UserError
 
 BENCHMARKS = {
     "costs": (bench_costs, "ticks of single operations, bare, on Plastron, and on Plastron on Plastron"),
     "walks": (bench_walks, "page-table entries read for one TLB miss, for each way to have memory"),
+    "stack": (bench_stack, "what the Debian stack spends at each level, for each way to have memory"),
 }
 
 

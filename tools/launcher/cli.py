@@ -11,7 +11,7 @@ usage: plastron run                       boot Plastron, a Debian with KVM on it
        plastron run IMAGE [option ...]    boot Plastron and your own hypervisor or kernel on it
        plastron iso OUT.iso [IMAGE ...]   write the same as a bootable image for a real machine
        plastron test [NAME ...]           run the tests (all of them, or those named)
-       plastron bench [costs|walks]       measure, in the emulator's instructions and memory accesses
+       plastron bench [costs|walks|stack] measure, in the emulator's instructions and memory accesses
        plastron fuzz [NAME ...]           run the fuzzers, for an hour or --time SECONDS
        plastron COMMAND --help            the options of a command
 """

@@ -19,10 +19,9 @@ CONF = ROOT / "tests/stack/test.conf"
 NAME = "stack"
 
 
-def _one(mode, debian, conf, version):
-    """Run the stack in a mode; (lines, result, folder)."""
+def run_mode(mode, debian, conf, version, folder):
+    """Run the stack in a mode; (lines, result)."""
     bare = mode == "bare"
-    folder = folder_for(NAME, mode)
     accel = BochsAccel(version, conf.model, 1)
     arguments = debian.arguments + (f" {accel.bare_arguments}" if bare else "")
     boot = run.compose(images.recognise(debian.kernel), arguments, [(debian.initrd, "")],
@@ -33,11 +32,11 @@ def _one(mode, debian, conf, version):
         console = Console(log, io.StringIO())
         result = accel.run(folder, spec, console.feed, conf.limit(mode))
         console.close()
-    return console.lines, result, folder
+    return console.lines, result
 
 
-def _figures(lines):
-    """boot_us: the kernel's clock at L1's first program; stack_ticks: the whole run of L2."""
+def figures_of(lines):
+    """boot_us: the kernel's clock at L1's first program; l2_ticks: the whole run of QEMU."""
     figures = {}
     for level, text in lines:
         if level != "L1":
@@ -68,8 +67,9 @@ def _run(version, parts, report):
     for mode in conf.modes:
         if parts is not None and mode not in parts:
             continue
-        lines, result, folder = _one(mode, debian, conf, version)
-        figures = _figures(lines)
+        folder = folder_for(NAME, mode)
+        lines, result = run_mode(mode, debian, conf, version, folder)
+        figures = figures_of(lines)
         facts = summary.read(lines)
         why = (summary.failure_of_stack(facts, result, mode == "bare")
                or _over_limit(mode, figures, bare, conf))
