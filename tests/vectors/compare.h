@@ -43,5 +43,11 @@ int departure_of_check(const struct judge *j, enum check_id id, unsigned field, 
 /* The row of a refusal that is none of the SDM's, or -1. */
 int departure_refusal(const struct judge *j, u8 got);
 extern const unsigned departure_count;
-bool departure_has(enum check_id id);	/* some row is about this check */
+enum check_id departure_check(int row);	/* which it is about, or CHECK_COUNT */
+bool departure_is_of(unsigned row, const char *version);
 const char *departure_text(int row);
+
+/* For conditions on a judge's vector j. */
+#undef V
+#define V(name) (j->v[VF_##name])
+#define SET(name, bits) (!!(V(name) & (bits)))

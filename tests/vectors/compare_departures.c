@@ -19,15 +19,12 @@ static const struct row {
 };
 const unsigned departure_count = ARRAY_SIZE(rows) - 1;
 
-/* For conditions: a field, and the field that the check failed for. */
-#undef V
-#define V(name) (j->v[VF_##name])
-#define SET(name, bits) (!!(V(name) & (bits)))
 #define CAN(control, bits) (!!(j->caps.control.may & (bits)))
 
-static bool of_version(const struct judge *j, const struct row *row)
+
+static bool of_version(const struct judge *j, int row)
 {
-	return !row->version[0] || !strcmp(row->version, j->version);
+	return departure_is_of((unsigned)row, j->version);
 }
 
 int departure_of_check(const struct judge *j, enum check_id id, unsigned field, u8 *outcome)
@@ -36,7 +33,7 @@ int departure_of_check(const struct judge *j, enum check_id id, unsigned field, 
 
 	(void)field;
 #define D(check, result, version, condition, text) \
-	if (id == CHECK_##check && of_version(j, &rows[n]) && (condition)) { \
+	if (id == CHECK_##check && of_version(j, n) && (condition)) { \
 		*outcome = result; \
 		return n; \
 	} \
@@ -56,7 +53,7 @@ int departure_refusal(const struct judge *j, u8 got)
 
 #define D(check, result, version, condition, text) n++;
 #define R(result, version, condition, text) \
-	if (got == (result) && of_version(j, &rows[n]) && (condition)) \
+	if (got == (result) && of_version(j, n) && (condition)) \
 		return n; \
 	n++;
 #define I(result, version, condition, text)
@@ -75,7 +72,7 @@ int departure_of_insn(const struct judge *j, const struct insn_vector *x, struct
 #define D(check, result, version, condition, text) n++;
 #define R(result, version, condition, text) n++;
 #define I(result, version, condition, text) \
-	if (((result) == PASSES || got.did == (result)) && of_version(j, &rows[n]) && (condition)) \
+	if (((result) == PASSES || got.did == (result)) && of_version(j, n) && (condition)) \
 		return n; \
 	n++;
 #include "departures.def"
@@ -86,12 +83,14 @@ int departure_of_insn(const struct judge *j, const struct insn_vector *x, struct
 	return -1;
 }
 
-bool departure_has(enum check_id id)
+enum check_id departure_check(int row)
 {
-	for (unsigned i = 0; i < departure_count; i++)
-		if (rows[i].id == id)
-			return true;
-	return false;
+	return rows[row].id;
+}
+
+bool departure_is_of(unsigned row, const char *version)
+{
+	return !rows[row].version[0] || !strcmp(rows[row].version, version);
 }
 
 const char *departure_text(int row)

@@ -132,7 +132,8 @@ static void keep_alive(struct gen *g)
 	if (V(ENTRY_CONTROLS) & ENTRY_IA32E)	/* it believes that this cannot be in real mode */
 		V(GUEST_CR0) |= CR0_PE;
 	V(HOST_CR4) = (V(HOST_CR4) & ~CR4_LA57) | (WORLD(CR4) & CR4_LA57);
-	if (V(HOST_CR4) & CR4_CET)	/* the emulator stops at an exit that sets CET without WP */
+	/* The emulator stops at an exit that sets CET without WP. */
+	if ((V(HOST_CR4) & CR4_CET) && !(V(EXIT_CONTROLS) & GEN_EXIT_LOAD_CET))
 		V(HOST_CR0) |= CR0_WP;
 	if (g->host32)
 		V(HOST_CR4) |= CR4_PAE;

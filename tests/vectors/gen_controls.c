@@ -158,6 +158,11 @@ static void posted_interrupts(struct gen *g)
 	gen_proc2(g, PROC2_VIRTUAL_INTR);
 	gen_pin(g, PIN_EXTERNAL_INTERRUPT | PIN_POSTED_INTERRUPTS);
 	gen_exit(g, EXIT_ACK_INTERRUPT);
+	if (gen_one_in(g, 6)) {
+		V(PROC_CONTROLS) &= ~(u64)PROC_TPR_SHADOW;
+		V(PROC2_CONTROLS) &= ~(u64)(PROC2_VIRTUAL_INTR | PROC2_APIC_REGISTER |
+					    PROC2_X2APIC_MODE);
+	}
 	switch (gen_below(g, 5)) {
 	case 0:
 		V(PROC2_CONTROLS) &= ~(u64)PROC2_VIRTUAL_INTR;
@@ -186,12 +191,17 @@ static void ept_pointer(struct gen *g)
 		V(EPT_POINTER) |= gen_physical(g, PAGE(ZERO), GEN_PAGE_SIZE) & PAGE_MASK;
 }
 
-/* Controls that need EPT, with and without it. */
+/* Controls that need EPT, with and without it; processor trace with and without its others. */
 static void needs_ept(struct gen *g)
 {
-	u32 bit = (u32)PICK(g, PROC2_UNRESTRICTED, PROC2_PML, PROC2_MODE_BASED_EXEC, PROC2_SPP);
+	u32 bit = (u32)PICK(g, PROC2_UNRESTRICTED, PROC2_PML, PROC2_MODE_BASED_EXEC, PROC2_SPP,
+			    PROC2_PT_GPA);
 
 	gen_proc2(g, PROC2_EPT | bit);
+	if (bit == PROC2_PT_GPA && gen_below(g, 4))
+		gen_entry_control(g, GEN_ENTRY_LOAD_RTIT);
+	if (bit == PROC2_PT_GPA && gen_below(g, 4))
+		gen_exit(g, GEN_EXIT_CLEAR_RTIT);
 	if (gen_one_in(g, 2))
 		V(PROC2_CONTROLS) &= ~(u64)PROC2_EPT;
 }

@@ -154,6 +154,8 @@ static void null_stack(struct gen *g)
 	V(GUEST_SS_SELECTOR) = gen_below(g, 4);
 	V(GUEST_SS_AR) ^= gen_one_in(g, 2) ? BIT(gen_below(g, 16)) : 0;
 	if (gen_one_in(g, 4))
+		V(GUEST_SS_LIMIT) ^= BIT(gen_below(g, 32));
+	if (gen_one_in(g, 4))
 		V(GUEST_SS_BASE) = gen_linear(g);
 }
 

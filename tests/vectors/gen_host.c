@@ -19,6 +19,16 @@ static void cr4(struct gen *g)
 					   BIT(gen_below(g, gen_one_in(g, 4) ? 64 : 32));
 }
 
+/* The emulator asks whether they go together where it loads more of CET than they are. */
+static void cet(struct gen *g)
+{
+	if (!(g->caps.cr4_fixed1 & CR4_CET))
+		return;
+	gen_exit(g, GEN_EXIT_LOAD_CET);
+	V(HOST_CR4) |= CR4_CET;
+	V(HOST_CR0) ^= CR0_WP;
+}
+
 static void cr3(struct gen *g)
 {
 	if (gen_one_in(g, 2))
@@ -98,6 +108,6 @@ static void size(struct gen *g)
 }
 
 const gen_mutator gen_host_mutators[] = {
-	cr0, cr4, cr3, sysenter, perf_global, pat, efer, selector, selector, base, base, rip, size,
+	cr0, cr4, cet, cr3, sysenter, perf_global, pat, efer, selector, selector, base, base, rip, size,
 };
 const unsigned gen_host_mutator_count = ARRAY_SIZE(gen_host_mutators);

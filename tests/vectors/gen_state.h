@@ -17,6 +17,11 @@ struct gen {
 	bool host32;
 };
 
+/* Controls that the engine knows nothing of but that rules ask for, or the emulator does. */
+#define GEN_EXIT_CLEAR_RTIT BIT32(25)
+#define GEN_EXIT_LOAD_CET BIT32(28)
+#define GEN_ENTRY_LOAD_RTIT BIT32(18)
+
 #define V(name) (g->v[VF_##name])
 #define WORLD(name) (g->world->w[W_##name])
 #define PAGE(name) (WORLD(SCRATCH) + PAGE_##name * (u64)GEN_PAGE_SIZE)

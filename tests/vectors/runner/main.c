@@ -1,7 +1,7 @@
 /*
  * Executes vectors with the machine's own VMX and writes what became of each, a
- * few bytes apiece, to port 0xE9. Command line: seed=S from=N count=N, and
- * instructions=1 for those of gen_insn.h instead of VM entries. It judges nothing.
+ * few bytes apiece, to port 0xE9. Command line: seed=S from=N, and how many of each
+ * kind: entries=N, instructions=N for those of gen_insn.h. It judges nothing.
  */
 #include "runner.h"
 
@@ -11,6 +11,7 @@ static struct gen_world world;
 static u64 written[FIELDS];	/* what the VMCS holds, but for guest state if stale */
 static bool writable[FIELDS];
 static bool guest_is_stale, launched;
+static u64 stack;		/* of the host state */
 
 static u64 argument(const char *name, u64 otherwise)
 {
@@ -22,9 +23,9 @@ static u64 argument(const char *name, u64 otherwise)
 
 		while (*n && *q == *n)
 			q++, n++;
-		if (*n || (p != boot.command_line && p[-1] != ' '))
+		if (*n || *q != '=' || (p != boot.command_line && p[-1] != ' '))
 			continue;
-		for (; *q >= '0' && *q <= '9'; q++)
+		for (q++; *q >= '0' && *q <= '9'; q++)
 			value = value * 10 + (u64)(*q - '0');
 		return value;
 	}
@@ -38,22 +39,31 @@ static bool is_guest_field(u32 encoding)
 
 static void start_vmx(void)
 {
-	u64 value;
-
 	vmx_prepare();
 	world_make(&world);
 	gen_fill(&world, (void *)world.w[W_SCRATCH]);
 	must(vmxon(world.w[W_SCRATCH] + PAGE_VMXON * PAGE_SIZE), "VMXON");
-	must(vmclear(world.w[W_SCRATCH] + PAGE_VMCS * PAGE_SIZE), "VMCLEAR");
-	must(vmptrld(world.w[W_SCRATCH] + PAGE_VMCS * PAGE_SIZE), "VMPTRLD");
-	vmwrite(HOST_RSP, (u64)page_alloc() + PAGE_SIZE);
+	stack = (u64)page_alloc() + PAGE_SIZE;
+}
+
+/* Memory and VMCS as if nothing had been. */
+static void start_vmcs(void)
+{
+	u64 vmcs = world.w[W_SCRATCH] + PAGE_VMCS * PAGE_SIZE, value;
+
+	must(vmclear(vmcs), "VMCLEAR");
+	gen_fill(&world, (void *)world.w[W_SCRATCH]);
+	must(vmptrld(vmcs), "VMPTRLD");
+	vmwrite(HOST_RSP, stack);
+	launched = guest_is_stale = false;
 	for (unsigned int i = 0; i < gen_field_count; i++) {
 		bool is_info = (gen_encoding[i] >> 10 & 3) == 1;
 
+		written[i] = 0;
 		writable[i] = !is_info && gen_encoding[i] != HOST_RSP &&
 			      vmread_try(gen_encoding[i], &value).kind == DID_OK;
 		if (writable[i])
-			vmwrite(gen_encoding[i], written[i]);
+			vmwrite(gen_encoding[i], 0);
 	}
 }
 
@@ -103,13 +113,13 @@ static u8 execute(const u64 *v, bool from_32)
 	return (u8)(OUTCOME_VMFAIL + vmread(VM_INSN_ERROR));
 }
 
-static void run(u64 seed, u64 from, u64 count)
+static void run_entries(const struct gen_world *w, u64 seed, u64 from, u64 count)
 {
 	static u64 v[FIELDS];
 	u32 sum = 0;
 
 	for (u64 i = from; i < from + count; i++) {
-		bool from_32 = gen_entry(&world, seed, i, v);
+		bool from_32 = gen_entry(w, seed, i, v);
 
 		sum = gen_sum(sum, v);
 		put_char((char)execute(v, from_32));
@@ -120,24 +130,34 @@ static void run(u64 seed, u64 from, u64 count)
 	}
 }
 
-int main(void)
+/* What the vectors that follow are, and the machine they are for. */
+static void announce(const char *kind, u64 seed, u64 from, u64 count)
 {
-	u64 seed = argument("seed=", 1), from = argument("from=", 0), count = argument("count=", 1000);
-	bool instructions = argument("instructions=", 0);
-
-	if (gen_field_count > FIELDS)
-		die("%u fields are more than this runner has room for", gen_field_count);
-	start_vmx();
-	print("%s seed %lu from %lu count %lu\n",
-	      instructions ? "instructions" : "vectors", seed, from, count);
+	print("%s seed %lu from %lu count %lu\n", kind, seed, from, count);
 	for (unsigned int i = 0; i < W_COUNT; i++)
 		print("%lx%c", world.w[i], i + 1 < W_COUNT ? ' ' : '\n');
 	for (unsigned int i = 0; i < gen_field_count; i++)
 		put_char(writable[i] ? '1' : '0');
 	print("\n");
-	if (instructions)
-		insn_run(&world, seed, from, count);
-	else
-		run(seed, from, count);
+}
+
+static void run_kind(const char *kind, void (*run)(const struct gen_world *, u64, u64, u64))
+{
+	u64 seed = argument("seed", 1), from = argument("from", 0), count = argument(kind, 0);
+
+	if (!count)
+		return;
+	start_vmcs();
+	announce(kind, seed, from, count);
+	run(&world, seed, from, count);
+}
+
+int main(void)
+{
+	if (gen_field_count > FIELDS)
+		die("%u fields are more than this runner has room for", gen_field_count);
+	start_vmx();
+	run_kind("entries", run_entries);
+	run_kind("instructions", insn_run);	/* leaves the machine changed */
 	return 0;
 }
