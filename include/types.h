@@ -40,4 +40,5 @@ typedef struct { u64 v; } hpa_t;	/* physical address of the machine */
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define always_inline inline __attribute__((always_inline))

@@ -2,7 +2,7 @@
  * The walk itself, for all paging modes: none, 32-bit, PAE, four and five
  * levels. Levels count from 1 (page table) upwards.
  */
-#include "mmu/guest_walk.h"
+#include "mmu/guest_memo.h"
 #include "mmu/guest_rights.h"
 #include "engine_ops.h"
 
@@ -187,11 +187,30 @@ static enum mode paging_mode(const struct mmu_paging *p)
 	return p->cr4 & CR4_PAE ? MODE_PAE : MODE_32BIT;
 }
 
+/* The walk, with its flags set if so wished; false: *fault. */
+static bool run(struct walk *w, enum mmu_access access, u32 flags, bool commit,
+		struct mmu_fault *fault)
+{
+	for (u32 tries = 0; tries < MAX_RESTARTS; tries++) {
+		enum step step = walk_tables(w);
+		u32 error = walk_error(w, step, access, flags);
+
+		if (step != STEP_LEAF || error) {
+			*fault = (struct mmu_fault){ .error_code = error, .cr2 = w->gva };
+			return false;
+		}
+		if (!commit || set_flags(w, access))
+			return true;
+	}
+	/* Somebody rewrites the tables faster than they can be walked: a spurious #PF. */
+	*fault = (struct mmu_fault){ mmu_access_bits(w->p, access, flags), w->gva };
+	return false;
+}
+
 bool mmu_walk(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mmu_access access,
 	      u32 flags, bool commit, struct mmu_translation *t, struct mmu_fault *fault)
 {
 	struct walk w = { .vm = vm, .p = p, .mode = paging_mode(p), .gva = gva.v };
-	u32 tries;
 
 	if (w.mode != MODE_LONG)
 		w.gva &= 0xffffffff;
@@ -199,20 +218,47 @@ bool mmu_walk(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mmu_acc
 		*t = (struct mmu_translation){ .gpa = GPA1(w.gva), .shift = 64 };
 		return true;
 	}
-	for (tries = 0; tries < MAX_RESTARTS; tries++) {
-		enum step step = walk_tables(&w);
-		u32 error = walk_error(&w, step, access, flags);
+	if (!run(&w, access, flags, commit, fault))
+		return false;
+	*t = translation(&w);
+	return true;
+}
 
-		if (step != STEP_LEAF || error) {
-			*fault = (struct mmu_fault){ .error_code = error, .cr2 = w.gva };
-			return false;
-		}
-		if (commit && !set_flags(&w, access))
+/* What a finished walk read and where, for mmu_memo_find(). */
+static void remember(const struct walk *w, gpa1_t page, struct mmu_memo *memo)
+{
+	u64 epoch = op_gpa1_epoch(w->vm);
+	u32 level;
+
+	memo->page = MMU_MEMO_EMPTY;
+	memo->to = op_gpa1_ptr(w->vm, page, PAGE_SIZE);
+	if (!memo->to || w->top > MMU_MEMO_LEVELS || (w->rights.u && (w->p->cr4 & CR4_SMAP)))
+		return;
+	for (level = 1; level <= MMU_MEMO_LEVELS; level++) {
+		memo->value[level - 1] = 0;
+		memo->entry[level - 1] = &memo->value[level - 1];
+		if (level < w->level)
 			continue;
-		*t = translation(&w);
-		return true;
+		memo->value[level - 1] = w->entry[level] | PTE_A;
+		memo->entry[level - 1] = op_gpa1_ptr(w->vm, w->at[level], sizeof(u64));
+		if (!memo->entry[level - 1])
+			return;
 	}
-	/* Somebody rewrites the tables faster than they can be walked: a spurious #PF. */
-	*fault = (struct mmu_fault){ mmu_access_bits(p, access, flags), w.gva };
-	return false;
+	memo->cr3 = w->p->cr3;
+	memo->cr4 = w->p->cr4;
+	memo->efer = w->p->efer;
+	memo->epoch = epoch;
+	memo->page = w->gva & PAGE_MASK;
+}
+
+bool mmu_memo_walk(struct vm *vm, const struct mmu_paging *p, gva_t gva, struct mmu_memo *memo,
+		   gpa1_t *gpa, struct mmu_fault *fault)
+{
+	struct walk w = { .vm = vm, .p = p, .mode = MODE_LONG, .gva = gva.v };
+
+	if (!run(&w, MMU_READ, 0, true, fault))
+		return false;
+	*gpa = translation(&w).gpa;
+	remember(&w, GPA1(gpa->v & PAGE_MASK), memo);
+	return true;
 }

@@ -34,9 +34,10 @@ struct outcome insn_invept(const struct nested_insn *in)
 		ept02_invalidate_all(n->ept02s);
 		return OUTCOME_OK;
 	}
-	if (!nested_check_eptp(&n->caps, desc[0]))
+	if (unlikely(desc[0] != n->eptp_checked) && !nested_check_eptp(&n->caps, desc[0]))
 		return VMFAIL(in, VMERR_INVALID_OPERAND, "0x%llx is no EPTP that a VM entry "
 			      "would accept", (ull)desc[0]);
+	n->eptp_checked = desc[0];
 	ept02_invalidate(n->ept02s, desc[0]);
 	return OUTCOME_OK;
 }

@@ -70,18 +70,23 @@ bool nested_is_canonical(u64 a, u64 cr4)
 	return (u64)((s64)(a << unused) >> unused) == a;
 }
 
-static bool linear64(const struct nested_insn *in, u64 ea, size_t len, u64 cr4,
-		     gva_t *out, struct outcome *fault)
+static u64 base64(const struct nested_insn *in)
 {
 	unsigned seg = INFO_SEGMENT(in->info);
 
-	if (seg == SEG_FS)
-		ea += op_hw_read(in->n, VMCS_GUEST_FS_BASE);
-	else if (seg == SEG_GS)
-		ea += op_hw_read(in->n, VMCS_GUEST_GS_BASE);
-	if (!nested_is_canonical(ea, cr4) || !nested_is_canonical(ea + len - 1, cr4))
-		return segment_fault(seg, fault);
-	*out = GVA(ea);
+	if (likely(seg != SEG_FS && seg != SEG_GS))
+		return 0;
+	return op_hw_read(in->n, seg == SEG_FS ? VMCS_GUEST_FS_BASE : VMCS_GUEST_GS_BASE);
+}
+
+static bool linear64(const struct nested_insn *in, u64 ea, size_t len, u64 cr4,
+		     gva_t *out, struct outcome *fault)
+{
+	u64 linear = ea + base64(in);
+
+	if (!nested_is_canonical(linear, cr4) || !nested_is_canonical(linear + len - 1, cr4))
+		return segment_fault(INFO_SEGMENT(in->info), fault);
+	*out = GVA(linear);
 	return true;
 }
 
@@ -136,26 +141,64 @@ static void load_paging(const struct nested_insn *in, struct mmu_paging *p)
 		p->pdpte[i] = op_hw_read(n, VMCS_GUEST_PDPTE0 + 2 * i);
 }
 
-static bool locate(const struct nested_insn *in, size_t len, bool write,
+static bool locate(const struct nested_insn *in, u64 ea, size_t len, bool write,
 		   struct mmu_paging *p, gva_t *gva, struct outcome *fault)
 {
-	u64 ea = effective_address(in);
-
 	load_paging(in, p);
 	return in->mode64 ? linear64(in, ea, len, p->cr4, gva, fault) :
 			    linear32(in, ea, len, write, gva, fault);
 }
 
-bool nested_operand_read(const struct nested_insn *in, void *to, size_t len,
-			 struct outcome *fault)
+static struct mmu_memo *memo_of(struct nested_vcpu *n, u64 linear)
 {
+	return &n->memo[linear / PAGE_SIZE % MMU_MEMOS];
+}
+
+/* Where a page is found without a walk, its address was canonical then and is so now. */
+static const void *find_operand(const struct nested_insn *in, u64 ea, size_t len)
+{
+	struct nested_vcpu *n = in->n;
+	u64 linear;
+
+	if (unlikely(!in->mode64))
+		return NULL;
+	linear = ea + base64(in);
+	return mmu_memo_find(n->vm, memo_of(n, linear), op_hw_read(n, VMCS_GUEST_CR3),
+			     op_hw_read(n, VMCS_GUEST_CR4), in->efer, linear, len);
+}
+
+static bool read_memory(const struct nested_insn *in, const struct mmu_paging *p, gva_t gva,
+			void *to, size_t len, struct mmu_fault *pf)
+{
+	struct nested_vcpu *n = in->n;
+	gpa1_t gpa;
+
+	if (!in->mode64 || (gva.v & ~PAGE_MASK) > PAGE_SIZE - len)
+		return mmu_gva_read(n->vm, p, gva, to, len, 0, pf);
+	if (!mmu_memo_walk(n->vm, p, gva, memo_of(n, gva.v), &gpa, pf))
+		return false;
+	if (!op_gpa1_read(n->vm, gpa, to, len))
+		__builtin_memset(to, 0xff, len);
+	return true;
+}
+
+bool nested_operand_read(const struct nested_insn *in, u64 *to, size_t len, struct outcome *fault)
+{
+	u64 ea = effective_address(in);
+	const u8 *found = find_operand(in, ea, len);
 	struct mmu_paging p;
 	struct mmu_fault pf;
 	gva_t gva;
 
-	if (!locate(in, len, false, &p, &gva, fault))
+	if (likely(found)) {
+		__builtin_memcpy(&to[0], found, sizeof(u64));
+		if (len > sizeof(u64))
+			__builtin_memcpy(&to[1], found + sizeof(u64), sizeof(u64));
+		return true;
+	}
+	if (!locate(in, ea, len, false, &p, &gva, fault))
 		return false;
-	if (mmu_gva_read(in->n->vm, &p, gva, to, len, 0, &pf))
+	if (read_memory(in, &p, gva, to, len, &pf))
 		return true;
 	*fault = OUTCOME_PF(pf.error_code, pf.cr2);
 	return false;
@@ -168,7 +211,7 @@ bool nested_operand_write(const struct nested_insn *in, const void *from, size_t
 	struct mmu_fault pf;
 	gva_t gva;
 
-	if (!locate(in, len, true, &p, &gva, fault))
+	if (!locate(in, effective_address(in), len, true, &p, &gva, fault))
 		return false;
 	if (mmu_gva_write(in->n->vm, &p, gva, from, len, 0, &pf))
 		return true;

@@ -27,8 +27,7 @@ void nested_gpr_write(const struct nested_insn *in, unsigned reg, u64 value);
 /* 48 bits of linear address, or 57 with CR4.LA57; the rest copies the top one. */
 bool nested_is_canonical(u64 a, u64 cr4);
 
-/* The memory operand; false: *fault is what L1 gets instead. */
-bool nested_operand_read(const struct nested_insn *in, void *to, size_t len,
-			 struct outcome *fault);
+/* The memory operand, 4, 8 or 16 bytes; false: *fault is what L1 gets instead. */
+bool nested_operand_read(const struct nested_insn *in, u64 *to, size_t len, struct outcome *fault);
 bool nested_operand_write(const struct nested_insn *in, const void *from, size_t len,
 			  struct outcome *fault);

@@ -47,7 +47,7 @@ struct vcpu {
 };
 
 struct vm {
-	struct vm_window window[VM_WINDOWS];
+	struct vm_windows windows;
 	struct vmx_caps hw;
 	struct mmu_pool pool01, pool02;	/* tables of ept01; of all ept02 */
 	struct ept01 ept01;

@@ -17,16 +17,21 @@ struct vm_window {
 
 #define VM_WINDOWS 16u
 
+struct vm_windows {
+	struct vm_window at[VM_WINDOWS];
+	u64 epoch;		/* grows when they are emptied */
+};
+
 static always_inline unsigned vm_window_index(gpa1_t gpa)
 {
 	return (unsigned)(gpa.v >> PAGE_SHIFT) % VM_WINDOWS;
 }
 
 /* A pointer to len bytes at gpa, or NULL if they are not in the window. */
-static always_inline void *vm_window_ptr(const struct vm_window *windows, gpa1_t gpa, size_t len,
+static always_inline void *vm_window_ptr(const struct vm_windows *windows, gpa1_t gpa, size_t len,
 					bool write)
 {
-	const struct vm_window *w = &windows[vm_window_index(gpa)];
+	const struct vm_window *w = &windows->at[vm_window_index(gpa)];
 	u64 offset = gpa.v - w->base;
 
 	if (unlikely(offset >= w->size || len > w->size - offset || (write && !w->writable)))

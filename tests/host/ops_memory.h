@@ -101,6 +101,27 @@ static inline bool op_gpa1_read(struct vm *vm, gpa1_t a, void *dst, size_t len)
 	return true;
 }
 
+/* Within a page. What is read there later, no hook sees. */
+static inline const void *op_gpa1_ptr(struct vm *vm, gpa1_t a, size_t len)
+{
+	struct host_memory *m = host_memory_of(vm);
+	size_t part = len;
+	u8 *at;
+
+	m->reads++;
+	if (m->before_read)
+		m->before_read(vm, a, len);
+	at = host_gpa1(vm, a, &part, EPT_R);
+	return part == len ? at : NULL;
+}
+
+static inline u64 op_gpa1_epoch(struct vm *vm)
+{
+	struct host_memory *m = host_memory_of(vm);
+
+	return m->ept01 ? m->ept01->changes : 0;
+}
+
 static inline bool op_gpa1_write(struct vm *vm, gpa1_t a, const void *src, size_t len)
 {
 	struct host_memory *m = host_memory_of(vm);

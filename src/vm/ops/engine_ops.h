@@ -34,7 +34,7 @@ static always_inline u64 *op_table(struct vm *vm, hpa_t page)
 
 static always_inline bool op_gpa1_read(struct vm *vm, gpa1_t a, void *dst, size_t len)
 {
-	const void *p = vm_window_ptr((const struct vm_window *)vm, a, len, false);
+	const void *p = vm_window_ptr((const struct vm_windows *)vm, a, len, false);
 
 	if (unlikely(!p))
 		return vm_memory_read(vm, a, dst, len);
@@ -42,9 +42,22 @@ static always_inline bool op_gpa1_read(struct vm *vm, gpa1_t a, void *dst, size_
 	return true;
 }
 
+/* Memory of L1's within one page, to be read at once or as long as the epoch lasts; NULL: none. */
+static always_inline const void *op_gpa1_ptr(struct vm *vm, gpa1_t a, size_t len)
+{
+	const void *p = vm_window_ptr((const struct vm_windows *)vm, a, len, false);
+
+	return likely(p) ? p : vm_memory_ptr(vm, a, false);
+}
+
+static always_inline u64 op_gpa1_epoch(struct vm *vm)
+{
+	return ((const struct vm_windows *)vm)->epoch;
+}
+
 static always_inline bool op_gpa1_write(struct vm *vm, gpa1_t a, const void *src, size_t len)
 {
-	void *p = vm_window_ptr((const struct vm_window *)vm, a, len, true);
+	void *p = vm_window_ptr((const struct vm_windows *)vm, a, len, true);
 
 	if (unlikely(!p))
 		return vm_memory_write(vm, a, src, len);
@@ -54,7 +67,7 @@ static always_inline bool op_gpa1_write(struct vm *vm, gpa1_t a, const void *src
 
 static inline bool op_gpa1_cmpxchg(struct vm *vm, gpa1_t a, unsigned size, u64 *expected, u64 desired)
 {
-	void *p = vm_window_ptr((const struct vm_window *)vm, a, size, true);
+	void *p = vm_window_ptr((const struct vm_windows *)vm, a, size, true);
 	u32 old = (u32)*expected;
 
 	if (unlikely(!p))
