@@ -28,13 +28,6 @@ static const u8 random_free[] = {
 	VF_TSC_OFFSET, VF_PLE_GAP, VF_PLE_WINDOW, VF_PREEMPTION_TIMER,
 };
 
-static inline u32 random_controls(struct fx *f, struct vmx_allowed a, u64 now, u32 keep)
-{
-	u32 flip = (u32)fx_random(f) & a.may & ~a.must & ~keep;
-
-	return (u32)now ^ (fx_below(f, 3) ? flip : flip & (u32)fx_random(f));
-}
-
 /* Some of a page's bytes; none, or few: then few things exit. */
 static inline void random_bitmap(struct fx *f, u8 *page)
 {
@@ -42,6 +35,24 @@ static inline void random_bitmap(struct fx *f, u8 *page)
 
 	for (unsigned i = 0; i < PAGE_SIZE; i++)
 		page[i] = fx_below(f, density) ? 0 : (u8)fx_random(f);
+}
+
+/* L1's pages for its bitmaps. */
+static inline void random_bitmaps(struct fx *f)
+{
+	u8 page[PAGE_SIZE];
+
+	for (unsigned i = 0; i < 5; i++) {
+		random_bitmap(f, page);
+		fx_l1_writes(f, random_pages[i].at, page, sizeof(page));
+	}
+}
+
+static inline u32 random_controls(struct fx *f, struct vmx_allowed a, u64 now, u32 keep)
+{
+	u32 flip = (u32)fx_random(f) & a.may & ~a.must & ~keep;
+
+	return (u32)now ^ (fx_below(f, 3) ? flip : flip & (u32)fx_random(f));
 }
 
 /* SDM 3C "Checks on VMX Controls": controls that need others lose what they cannot have. */
@@ -92,15 +103,9 @@ static inline void random_write_controls(struct fx *f)
 /* The current VMCS; the state beside the controls is that of the base. */
 static inline void random_vmcs12(struct fx *f, enum state_base base)
 {
-	u8 page[PAGE_SIZE];
-
 	fx_load_state(f, base);
 	for (unsigned i = 0; i < ARRAY_SIZE(random_pages); i++)
 		random_write(f, random_pages[i].field, random_pages[i].at);
-	for (unsigned i = 0; i < 5; i++) {	/* the bitmaps */
-		random_bitmap(f, page);
-		fx_l1_writes(f, random_pages[i].at, page, sizeof(page));
-	}
 	for (unsigned i = 0; i < ARRAY_SIZE(random_free); i++)
 		random_write(f, random_free[i], fx_random(f));
 	random_write(f, VF_PF_ERROR_MASK, fx_random(f) & 3);

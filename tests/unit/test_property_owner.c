@@ -266,6 +266,7 @@ static void what_exits_and_whose_it_is(void **state)
 		start(bases[b]);
 		for (unsigned round = 0; round < ROUNDS; round++) {
 			random_vmcs12(&f, bases[b]);
+			random_bitmaps(&f);
 			fill_eptp_list();
 			if (!enter())
 				continue;
