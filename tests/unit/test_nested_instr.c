@@ -197,6 +197,7 @@ static void vmxon_conditions(void **state)
 {
 	static const struct { u32 field; u64 value; } bad[] = {
 		{ VMCS_GUEST_CR0, KIT_CR0 & ~CR0_NE }, { VMCS_GUEST_CR0, KIT_CR0 | 1ull << 32 },
+		{ VMCS_GUEST_CR0, KIT_CR0 & ~CR0_PG },
 		{ VMCS_GUEST_CR4, KIT_CR4 | CR4_PKS },
 	};
 	static const u64 feature[] = { 0, 1, 4, 2, 3 };

@@ -1,0 +1,67 @@
+/*
+ * Every VMX instruction in every mode: with CR4.VMXE clear, outside VMX operation, and in it
+ * without and with a current VMCS. SDM: VMX Instruction Reference, "Operation" of each.
+ *
+ * Left out, since the emulator departs (docs/emulator-departures.md): see departs().
+ */
+#include "vmx_modes.h"
+
+enum state { VMXE_CLEAR, OUTSIDE, NO_CURRENT, CURRENT, STATES };
+
+static const char *const state_names[] = {
+	"CR4.VMXE clear", "outside", "no current VMCS", "current VMCS",
+};
+
+/* VMCALL in root operation stops the emulator; VMXON does not ask for paging. */
+static bool departs(enum insn_id id, const struct mode *m, enum state state)
+{
+	return m->vmx && !m->user && ((id == VMCALL && state == CURRENT) ||
+				      (id == VMXON && state == OUTSIDE && !m->paging));
+}
+
+static bool possible(const struct mode *m, enum state state)
+{
+	return state < NO_CURRENT || m->paging;
+}
+
+static void prepare(enum insn_id id, const struct mode *m, enum state state)
+{
+	u64 *data = (u64 *)CASE_DATA;
+
+	trip_reset(m);
+	if (state == VMXE_CLEAR)
+		trip.cr4 &= ~(u32)CR4_VMXE;
+	operand_for(id, data);
+	trip.gpr[RDI] = CASE_DATA;
+	trip.gpr[RCX] = insns[id].kind == READS_DESCRIPTOR ? 2 : GUEST_RIP;
+	trip.gpr[RAX] = 0;
+	if (state >= NO_CURRENT)
+		vmx_enter_for(m, state == CURRENT);
+}
+
+static void run(enum insn_id id, const struct mode *m, enum state state)
+{
+	static const struct address at_rdi = { RDI, NO_REG, 0, 0, NO_REG, 0 };
+	const struct insn *insn = &insns[id];
+	bool field = insn->kind == READS_VALUE || insn->kind == WRITES_VALUE;
+	unsigned int length;
+
+	prepare(id, m, state);
+	length = insn_make(insn, field ? NULL : &at_rdi, m);
+	insn_run(m);
+	vmx_leave_for(m);
+	print("%s, %s | %s: ", m->name, state_names[state], insn->name);
+	insn_print(insn, m, length);
+	if (trip.after.was_on != (state >= NO_CURRENT))
+		print(", VMX operation %s", trip.after.was_on ? "on" : "off");
+	print("\n");
+}
+
+void test_matrix(void)
+{
+	for (unsigned int i = 0; i < MODES; i++)
+		for (enum state state = 0; state < STATES; state++)
+			for (enum insn_id id = 0; id < INSNS; id++)
+				if (possible(&modes[i], state) && !departs(id, &modes[i], state))
+					run(id, &modes[i], state);
+}
