@@ -6,7 +6,6 @@
 #include "mmu/guest_rights.h"
 #include "engine_ops.h"
 
-#define MAX_LEVELS 5
 #define MAX_RESTARTS 16
 #define ADDR_52 0x000ffffffffff000ull
 
@@ -21,8 +20,8 @@ struct walk {
 	struct mmu_rights rights;
 	u32 level;			/* of the entry read last */
 	u32 top;
-	u64 entry[MAX_LEVELS + 1];	/* by level */
-	gpa1_t at[MAX_LEVELS + 1];
+	u64 entry[MMU_LEVELS + 1];	/* by level */
+	gpa1_t at[MMU_LEVELS + 1];
 };
 
 static u32 entry_size(const struct walk *w)
@@ -150,7 +149,7 @@ static struct mmu_translation translation(const struct walk *w)
 }
 
 /* false: an entry is no longer what was judged. */
-static bool set_flags(const struct walk *w, enum mmu_access access)
+static bool set_flags(struct walk *w, enum mmu_access access)
 {
 	u32 level;
 
@@ -161,9 +160,11 @@ static bool set_flags(const struct walk *w, enum mmu_access access)
 			flags |= PTE_D;
 		if ((judged & flags) == flags)
 			continue;
-		if (op_gpa1_cmpxchg(w->vm, w->at[level], entry_size(w), &now, judged | flags) &&
-		    now != judged)
+		if (!op_gpa1_cmpxchg(w->vm, w->at[level], entry_size(w), &now, judged | flags))
+			continue;
+		if (now != judged)
 			return false;
+		w->entry[level] = judged | flags;
 	}
 	return true;
 }
@@ -215,12 +216,32 @@ bool mmu_walk(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mmu_acc
 	if (w.mode != MODE_LONG)
 		w.gva &= 0xffffffff;
 	if (!(p->cr0 & CR0_PG)) {
-		*t = (struct mmu_translation){ .gpa = GPA1(w.gva), .shift = 64 };
+		*t = (struct mmu_translation){ .gpa = GPA1(w.gva), .shift = MMU_UNPAGED };
 		return true;
 	}
 	if (!run(&w, access, flags, commit, fault))
 		return false;
 	*t = translation(&w);
+	return true;
+}
+
+bool mmu_walk_path(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mmu_access access,
+		   u32 flags, struct mmu_path *path, struct mmu_fault *fault)
+{
+	struct walk w = { .vm = vm, .p = p, .mode = paging_mode(p), .gva = gva.v };
+
+	if (!(p->cr0 & CR0_PG)) {
+		path->level = 0;
+		path->t = (struct mmu_translation){ GPA1((u32)gva.v), .shift = MMU_UNPAGED };
+		return true;
+	}
+	if (w.mode != MODE_LONG)
+		w.gva &= 0xffffffff;
+	if (!run(&w, access, flags, true, fault))
+		return false;
+	path->t = translation(&w);
+	path->level = (u8)w.level;
+	__builtin_memcpy(path->entry, w.entry, sizeof(path->entry));
 	return true;
 }
 

@@ -34,7 +34,17 @@ enum mmu_access { MMU_READ, MMU_WRITE, MMU_FETCH };
 
 struct mmu_translation {
 	gpa1_t gpa;
-	u8 shift;		/* of the page; 64: paging is off */
+	u8 shift;		/* of the page, or MMU_UNPAGED */
+};
+
+#define MMU_UNPAGED 64u		/* paging is off */
+#define MMU_LEVELS 5u
+
+/* All of a walk that sets accessed and dirty flags. */
+struct mmu_path {
+	struct mmu_translation t;
+	u8 level;			/* of the leaf; 0: paging is off */
+	u64 entry[MMU_LEVELS + 1];	/* by level, as the walk left them */
 };
 
 struct mmu_fault {
@@ -45,6 +55,10 @@ struct mmu_fault {
 /* true: *t; false: *fault. Sets accessed and dirty flags only with commit. */
 bool mmu_walk(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mmu_access access,
 	      u32 flags, bool commit, struct mmu_translation *t, struct mmu_fault *fault);
+
+/* The same with commit, for who wants to know how the translation came about. */
+bool mmu_walk_path(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mmu_access access,
+		   u32 flags, struct mmu_path *path, struct mmu_fault *fault);
 
 bool mmu_gva_read(struct vm *vm, const struct mmu_paging *p, gva_t gva, void *buf, size_t len,
 		  u32 flags, struct mmu_fault *fault);

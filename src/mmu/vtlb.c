@@ -1,0 +1,219 @@
+/*
+ * The tables of a vtlb: finding, making, revalidating.
+ *
+ * A table that hardware has not walked for some revalidations is unlinked from
+ * the one above it, so that a flush costs what the guest uses and not what it
+ * has ever used.
+ */
+#include "mmu/vtlb_table.h"
+
+#include "engine_ops.h"
+
+#define DESCRIPTOR_SIZE 128u
+#define DESCRIPTORS_PER_PAGE (PAGE_SIZE / DESCRIPTOR_SIZE)
+#define PAGES_PER_TABLE 2u
+#define TURNS_UNUSED 8u		/* revalidations after which an unused entry goes */
+_Static_assert(sizeof(struct vtlb_table) <= DESCRIPTOR_SIZE, "a descriptor fits its place");
+
+static struct vtlb_table *table_of(const struct vtlb *v, u32 number)
+{
+	u64 *page = op_table(v->vm, HPA(v->descriptors.v +
+					number / DESCRIPTORS_PER_PAGE * PAGE_SIZE));
+
+	return (struct vtlb_table *)(void *)
+	       (page + number % DESCRIPTORS_PER_PAGE * (DESCRIPTOR_SIZE / sizeof(u64)));
+}
+
+hpa_t vtlb_page(const struct vtlb *v, const struct vtlb_table *t)
+{
+	return HPA(v->pages.v + t->number * PAGES_PER_TABLE * PAGE_SIZE);
+}
+
+u64 *vtlb_entries(const struct vtlb *v, const struct vtlb_table *t)
+{
+	return op_table(v->vm, vtlb_page(v, t));
+}
+
+u64 *vtlb_seen(const struct vtlb *v, const struct vtlb_table *t)
+{
+	return op_table(v->vm, HPA(vtlb_page(v, t).v + PAGE_SIZE));
+}
+
+struct vtlb_table *vtlb_child(const struct vtlb *v, u64 entry)
+{
+	return table_of(v, (u32)(((entry & EPT_ADDR) - v->pages.v) / (PAGES_PER_TABLE * PAGE_SIZE)));
+}
+
+bool vtlb_init(struct vtlb *v, struct vm *vm, const struct ept01 *ept01, hpa_t base, u32 pages)
+{
+	u64 each = PAGES_PER_TABLE * DESCRIPTORS_PER_PAGE + 1;
+	u64 capacity = (pages - 1) / each * DESCRIPTORS_PER_PAGE +
+		       (pages - 1) % each / PAGES_PER_TABLE;
+	u64 descriptors = (capacity + DESCRIPTORS_PER_PAGE - 1) / DESCRIPTORS_PER_PAGE;
+
+	*v = (struct vtlb){
+		.vm = vm, .ept01 = ept01, .descriptors = base,
+		.pages = HPA(base.v + descriptors * PAGE_SIZE),
+		.capacity = (u32)MIN(capacity, (u64)VTLB_TABLES_MAX),
+	};
+	return pages >= VTLB_MIN_PAGES;
+}
+
+void vtlb_drop(struct vtlb *v)
+{
+	v->used = 0;
+	v->drops++;
+	__builtin_memset(v->bucket, 0, sizeof(v->bucket));
+}
+
+static u16 *bucket_of(struct vtlb *v, u64 source, u32 role)
+{
+	u64 hash = (source >> 5 ^ (u64)role << 40) * 0x9e3779b97f4a7c15ull;
+
+	return &v->bucket[(hash >> 32) % VTLB_BUCKETS];
+}
+
+struct vtlb_table *vtlb_table_get(struct vtlb *v, u64 source, u32 role)
+{
+	u16 *bucket = bucket_of(v, source, role);
+	struct vtlb_table *t;
+
+	for (u32 i = *bucket; i; i = t->next) {
+		t = table_of(v, i - 1);
+		if (t->source == source && t->role == role)
+			return t;
+	}
+	if (v->used == v->capacity)
+		return NULL;
+	t = table_of(v, v->used);
+	*t = (struct vtlb_table){
+		.source = source, .role = role, .number = (u16)v->used, .next = *bucket,
+		.validated = v->epoch,
+	};
+	*bucket = (u16)++v->used;
+	__builtin_memset(vtlb_entries(v, t), 0, PAGE_SIZE);
+	return t;
+}
+
+static u32 role_of_mode(const struct mmu_paging *p)
+{
+	enum vtlb_mode mode = VTLB_32BIT;
+
+	if (!(p->cr0 & CR0_PG))
+		return ROLE_DIRECT;
+	if (p->efer & EFER_LMA)
+		mode = VTLB_LONG;
+	else if (p->cr4 & CR4_PAE)
+		mode = VTLB_PAE;
+	return (u32)mode << ROLE_MODE_SHIFT | (p->cr4 & CR4_PSE ? ROLE_PSE : 0) |
+	       (p->efer & EFER_NXE ? ROLE_NXE : 0) | (p->cr4 & CR4_SMEP ? ROLE_SMEP : 0) |
+	       (p->cr0 & CR0_WP ? ROLE_WP : 0);
+}
+
+struct vtlb_table *vtlb_root_get(struct vtlb *v, const struct mmu_paging *p)
+{
+	u32 role = role_of_mode(p) | ROLE_W | ROLE_U;
+
+	switch (vtlb_mode(role)) {
+	case VTLB_LONG: return vtlb_table_get(v, p->cr3 & EPT_ADDR, role | 4);
+	case VTLB_PAE: return vtlb_table_get(v, p->cr3 & 0xffffffe0, role | ROLE_ROOT | 3);
+	case VTLB_32BIT: return vtlb_table_get(v, p->cr3 & 0xfffff000, role | ROLE_ROOT | 3);
+	case VTLB_UNPAGED: break;
+	}
+	return vtlb_table_get(v, 0, role | ROLE_ROOT | 3);
+}
+
+/* The guest's entry for entry i of a table, as memory has it now. */
+static u64 guest_entry(const struct vtlb_table *t, const void *source, u32 i)
+{
+	u32 quadrant = t->role >> ROLE_QUADRANT_SHIFT & 3;
+
+	if (vtlb_mode(t->role) != VTLB_32BIT)
+		return __atomic_load_n((const u64 *)source + i, __ATOMIC_RELAXED);
+	i = vtlb_level(t) == 2 ? quadrant * 256 + i / 2 : quadrant * 512 + i;
+	return __atomic_load_n((const u32 *)source + i, __ATOMIC_RELAXED);
+}
+
+static void drop_entry(struct vtlb_table *t, u64 *entries, u32 i)
+{
+	entries[i] = 0;
+	t->live[i / 64] &= ~BIT(i % 64);
+}
+
+static void drop_all_of(struct vtlb *v, struct vtlb_table *t)
+{
+	__builtin_memset(vtlb_entries(v, t), 0, PAGE_SIZE);
+	__builtin_memset(t->live, 0, sizeof(t->live));
+}
+
+/* PDPTEs are registers of the guest's; 32-bit paging has none. */
+static void validate_root(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p)
+{
+	u64 *entries = vtlb_entries(v, t), *seen = vtlb_seen(v, t);
+
+	for (u32 i = 0; i < 4; i++) {
+		if (!(t->live[0] & BIT(i)))
+			continue;
+		if (vtlb_mode(t->role) == VTLB_PAE && seen[i] != p->pdpte[i])
+			drop_entry(t, entries, i);
+		else
+			vtlb_validate(v, vtlb_child(v, entries[i]), p);
+	}
+}
+
+static void validate_entries(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p,
+			     const void *source)
+{
+	u64 *entries = vtlb_entries(v, t), *seen = vtlb_seen(v, t);
+	bool aging = ++t->turns % TURNS_UNUSED == 0;
+
+	for (u32 w = 0; w < VTLB_WORDS; w++) {
+		for (u64 left = t->live[w]; left; left &= left - 1) {
+			u32 i = w * 64 + (u32)__builtin_ctzll(left);
+
+			if (guest_entry(t, source, i) != seen[i] ||
+			    (aging && !(entries[i] & PTE_A))) {
+				drop_entry(t, entries, i);
+				continue;
+			}
+			if (aging)
+				entries[i] &= ~PTE_A;
+			if (vtlb_level(t) > 1 && !(entries[i] & PTE_PS))
+				vtlb_validate(v, vtlb_child(v, entries[i]), p);
+		}
+	}
+}
+
+void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p)
+{
+	const void *source;
+
+	if (t->validated == v->epoch)
+		return;
+	t->validated = v->epoch;
+	if (t->role & ROLE_DIRECT)
+		return;		/* made of ept01 alone; so is what it leads to */
+	if (t->role & ROLE_ROOT) {
+		validate_root(v, t, p);
+		return;
+	}
+	source = op_gpa1_ptr(v->vm, GPA1(t->source), PAGE_SIZE);
+	if (source)
+		validate_entries(v, t, p, source);
+	else
+		drop_all_of(v, t);
+}
+
+hpa_t vtlb_root(struct vtlb *v, const struct mmu_paging *p)
+{
+	struct vtlb_table *t;
+
+	v->epoch++;
+	t = vtlb_root_get(v, p);
+	if (!t) {
+		vtlb_drop(v);
+		t = vtlb_root_get(v, p);
+	}
+	vtlb_validate(v, t, p);
+	return vtlb_page(v, t);
+}

@@ -1,0 +1,64 @@
+/*
+ * A table of a vtlb and its role: between vtlb.c, which keeps and revalidates
+ * tables, and vtlb_fill.c, which fills them. Not for others.
+ */
+#pragma once
+
+#include "mmu/guest_rights.h"
+#include "mmu/vtlb.h"
+
+#define VTLB_ENTRIES 512u
+#define VTLB_WORDS (VTLB_ENTRIES / 64)
+
+enum vtlb_mode { VTLB_UNPAGED, VTLB_32BIT, VTLB_PAE, VTLB_LONG };
+
+/* Bits of a role. */
+#define ROLE_LEVEL 7u			/* of the hardware's table */
+#define ROLE_MODE_SHIFT 3
+#define ROLE_MODE (3u << ROLE_MODE_SHIFT)
+#define ROLE_DIRECT BIT32(5)		/* inside one page of the guest, or without paging */
+#define ROLE_QUADRANT_SHIFT 6		/* 32-bit paging: which part of the guest's table */
+#define ROLE_W BIT32(8)			/* rights of the levels above */
+#define ROLE_U BIT32(9)
+#define ROLE_NX BIT32(10)
+#define ROLE_CACHE_SHIFT 11		/* direct: the guest's PWT, PCD, PAT */
+#define ROLE_PSE BIT32(14)
+#define ROLE_NXE BIT32(15)
+#define ROLE_SMEP BIT32(16)
+#define ROLE_WP BIT32(17)
+#define ROLE_ROOT BIT32(18)		/* four PDPTEs */
+#define ROLE_OF_MODE (ROLE_MODE | ROLE_PSE | ROLE_NXE | ROLE_SMEP | ROLE_WP)
+
+struct vtlb_table {
+	u64 source;			/* GPA1 of the guest's table; direct: of what it maps */
+	u32 role;
+	u16 number;
+	u16 next;			/* in its bucket: number plus 1 */
+	u32 turns;			/* revalidations */
+	u64 validated;			/* epoch */
+	u64 live[VTLB_WORDS];		/* which entries are present */
+};
+
+static inline u32 vtlb_level(const struct vtlb_table *t)
+{
+	return t->role & ROLE_LEVEL;
+}
+
+static inline enum vtlb_mode vtlb_mode(u32 role)
+{
+	return (enum vtlb_mode)((role & ROLE_MODE) >> ROLE_MODE_SHIFT);
+}
+
+/* The table's page for the hardware, and the guest's entries that it was made from. */
+hpa_t vtlb_page(const struct vtlb *v, const struct vtlb_table *t);
+u64 *vtlb_entries(const struct vtlb *v, const struct vtlb_table *t);
+u64 *vtlb_seen(const struct vtlb *v, const struct vtlb_table *t);
+
+/* The table with this key, made if need be; NULL: there is no memory left. */
+struct vtlb_table *vtlb_table_get(struct vtlb *v, u64 source, u32 role);
+/* The table that a present entry leads to. */
+struct vtlb_table *vtlb_child(const struct vtlb *v, u64 entry);
+/* The root's key for a guest. */
+struct vtlb_table *vtlb_root_get(struct vtlb *v, const struct mmu_paging *p);
+/* Drops from a table, and from what it leads to, whatever the guest has changed. */
+void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p);

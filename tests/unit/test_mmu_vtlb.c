@@ -1,0 +1,529 @@
+/*
+ * Shadow paging (mmu/vtlb.h) against the guest's own walk and ept01: whatever
+ * the tables are, in every mode, a processor that walks the shadow finds what
+ * it would find in the guest's tables after a flush. Tables are random entries
+ * over few pages, so that they alias, form cycles and lead out of memory.
+ */
+#include "mmu_machine.h"
+#include "mmu/guest_rights.h"
+#include "mmu/vtlb.h"
+
+#define L1_PAGES 1024u		/* GPA1 from 0; some are holes, some read-only */
+#define TABLES 24u		/* pages 1 to TABLES hold the guest's tables */
+#define GPA1_SHIFT (2 * SZ_2M)	/* GPA1 plus this is the HPA, page by page */
+
+struct scene {
+	struct machine m;
+	struct vtlb v;
+	struct mmu_paging p;
+	hpa_t root;
+};
+
+static bool flip(struct scene *s)
+{
+	return pick(&s->m, 2);
+}
+
+static void random_ept01(struct scene *s)
+{
+	struct ept01 *e = &s->m.ept01;
+
+	assert_true(ept01_map(e, GPA1(0), L1_PAGES * PAGE_SIZE, HPA(GPA1_SHIFT), EPT_RWX, MT_WB));
+	for (u32 i = 0; i < 20; i++) {
+		u64 page = TABLES + 1 + pick(&s->m, L1_PAGES - TABLES - 1);
+
+		ept01_map(e, GPA1(page * PAGE_SIZE), PAGE_SIZE,
+			  HPA(GPA1_SHIFT + pick(&s->m, L1_PAGES) * PAGE_SIZE),
+			  flip(s) ? EPT_RWX : EPT_R | EPT_X, MT_WB);
+	}
+	ept01_unmap(e, GPA1(700 * PAGE_SIZE), 8 * PAGE_SIZE);
+}
+
+static u64 random_table(struct scene *s)
+{
+	return (1 + pick(&s->m, TABLES)) * PAGE_SIZE;
+}
+
+static u64 random_entry(struct scene *s, bool narrow)
+{
+	u64 e = chance(&s->m, 3) ? pick(&s->m, L1_PAGES + 8) * PAGE_SIZE : random_table(s);
+
+	e |= pick(&s->m, 0x1000) & (PTE_W | PTE_U | PTE_A | PTE_D | BIT(3) | BIT(4));
+	if (!chance(&s->m, 8))
+		e |= PTE_P | PTE_W | PTE_U;
+	if (chance(&s->m, 3)) {
+		e |= PTE_PS;
+		if (!chance(&s->m, 4))
+			e &= ~((narrow ? BIT(22) : SZ_2M) - 1) | 0xfff;
+	}
+	if (chance(&s->m, 30))
+		e |= narrow ? BIT(20) : BIT(45);
+	if (!narrow && chance(&s->m, 4))
+		e |= PTE_NX;
+	return e;
+}
+
+static bool is_narrow(const struct scene *s)
+{
+	return !(s->p.cr4 & CR4_PAE);
+}
+
+static void change_entry(struct scene *s)
+{
+	u64 size = is_narrow(s) ? 4 : 8, entry = random_entry(s, size == 4);
+	u64 at = random_table(s) + pick(&s->m, chance(&s->m, 2) ? 4 : PAGE_SIZE / size) * size;
+
+	op_gpa1_write(&s->m.vm, GPA1(at), &entry, size);
+}
+
+static void load_pdptes(struct scene *s)
+{
+	for (u32 i = 0; i < 4; i++)
+		s->p.pdpte[i] = flip(s) || flip(s) ? random_table(s) | PTE_P : 0;
+}
+
+static void random_registers(struct scene *s)
+{
+	u32 mode = (u32)pick(&s->m, 4);
+
+	s->p = (struct mmu_paging){ .maxphyaddr = 40, .pg_1g = flip(s), .cr0 = CR0_PE };
+	if (mode)
+		s->p.cr0 |= CR0_PG | (flip(s) ? CR0_WP : 0);
+	s->p.cr4 = (mode >= 2 ? CR4_PAE : 0) | (flip(s) ? CR4_PSE : 0) |
+		   (flip(s) ? CR4_SMEP : 0);
+	s->p.efer = (mode == 3 ? EFER_LME | EFER_LMA : 0) | (flip(s) ? EFER_NXE : 0);
+	s->p.cr3 = random_table(s);
+	load_pdptes(s);
+}
+
+static void start(struct scene *s, u64 seed, u32 pages)
+{
+	memset(s, 0, sizeof(*s));
+	machine_init(&s->m, seed, HOME_PAGES01, HOME_PAGES02);
+	random_ept01(s);
+	assert_true(vtlb_init(&s->v, &s->m.vm, &s->m.ept01,
+			      HPA(HOME + HOME_PAGES01 * PAGE_SIZE), pages));
+	random_registers(s);
+	for (u32 i = 0; i < TABLES * 100; i++)
+		change_entry(s);
+	s->root = vtlb_root(&s->v, &s->p);
+}
+
+static void end(struct scene *s)
+{
+	machine_end(&s->m);
+}
+
+/* What a processor does with the shadow: CR0.WP, NX and PAE are on in it. False: #PF. */
+static bool hw_access(struct scene *s, u64 gva, u32 error, u64 *hpa)
+{
+	bool lng = s->p.efer & EFER_LMA, w = true, u = true, nx = false;
+	u64 cr4 = vtlb_hw_cr4(s->p.cr0, s->p.cr4), table = s->root.v;
+
+	for (u32 level = lng ? 4 : 3;; level--) {
+		u32 shift = 12 + 9 * (level - 1);
+		u64 *entry = &op_table(&s->m.vm, HPA(table))[gva >> shift & (level == 3 && !lng ? 3 : 511)];
+
+		if (!(*entry & PTE_P))
+			return false;
+		table = *entry & EPT_ADDR;
+		assert_true(table < RAM_SIZE);
+		if (level == 3 && !lng) {
+			assert_int_equal(*entry & ~EPT_ADDR, PTE_P);
+			continue;
+		}
+		*entry |= PTE_A;
+		w &= !!(*entry & PTE_W);
+		u &= !!(*entry & PTE_U);
+		nx |= !!(*entry & PTE_NX);
+		if (level > 1 && !(*entry & PTE_PS))
+			continue;
+		*hpa = (table & ~(BIT(shift) - 1)) | (gva & (BIT(shift) - 1));
+		break;
+	}
+	if ((error & PF_U) && !u)
+		return false;
+	if (error & PF_I)
+		return !nx && ((error & PF_U) || !u || !(cr4 & CR4_SMEP));
+	return !(error & PF_W) || w;
+}
+
+static u64 random_gva(struct scene *s)
+{
+	static const u8 shift[] = { 12, 13, 21, 22, 30, 31, 39 };
+	u64 gva = pick(&s->m, PAGE_SIZE);
+
+	for (u32 i = 0; i < ARRAY_SIZE(shift); i++)
+		gva += (chance(&s->m, 3) ? pick(&s->m, 3) : 0) << shift[i];
+	if (!(s->p.cr0 & CR0_PG) && chance(&s->m, 2))
+		return pick(&s->m, L1_PAGES * PAGE_SIZE);
+	return s->p.efer & EFER_LMA ? gva : (u32)gva;
+}
+
+/* All that the walk of the guest's tables used has its flags. */
+static void check_flags(struct scene *s, u64 gva, u32 error)
+{
+	struct mmu_path path;
+	struct mmu_fault fault;
+	u64 writes = s->m.vm.memory.writes;
+	enum mmu_access access = error & PF_W ? MMU_WRITE : error & PF_I ? MMU_FETCH : MMU_READ;
+	struct mmu_paging p = s->p;
+	u8 *before = malloc(TABLES * PAGE_SIZE);
+	u8 *tables = s->m.vm.memory.ram + GPA1_SHIFT + PAGE_SIZE;
+
+	p.cpl = error & PF_U ? 3 : 0;
+	memcpy(before, tables, TABLES * PAGE_SIZE);
+	assert_true(mmu_walk_path(&s->m.vm, &p, GVA(gva), access, 0, &path, &fault));
+	assert_memory_equal(before, tables, TABLES * PAGE_SIZE);
+	assert_int_equal(writes, s->m.vm.memory.writes);
+	free(before);
+}
+
+static u64 hits, faults, holes;
+
+/* One access of the guest, to its end. */
+static void try_access(struct scene *s)
+{
+	static const u32 kinds[] = { 0, PF_W, PF_I, PF_U, PF_U | PF_W, PF_U | PF_I };
+	u32 error = kinds[pick(&s->m, ARRAY_SIZE(kinds))];
+	u64 gva = random_gva(s), hpa = 0;
+	enum mmu_access access = error & PF_W ? MMU_WRITE : error & PF_I ? MMU_FETCH : MMU_READ;
+	struct mmu_translation t;
+	struct mmu_fault should, is;
+	struct mmu_paging p = s->p;
+	struct ept01_mapping at;
+	gpa1_t gpa;
+	bool ok;
+
+	p.cpl = error & PF_U ? 3 : 0;
+	ok = mmu_walk(&s->m.vm, &p, GVA(gva), access, 0, false, &t, &should);
+	for (u32 tries = 0; !hw_access(s, gva, error, &hpa); tries++) {
+		enum vtlb_verdict verdict;
+
+		assert_true(tries < 2);
+		at = ok ? ept01_lookup(&s->m.ept01, t.gpa) : (struct ept01_mapping){ 0 };
+		verdict = vtlb_fault(&s->v, &p, GVA(gva), error, &s->root, &gpa, &is);
+		if (verdict == VTLB_GUEST) {
+			assert_false(ok);
+			assert_int_equal(is.error_code, should.error_code);
+			assert_int_equal(is.cr2, should.cr2);
+			faults++;
+			return;
+		}
+		assert_true(ok);
+		if (verdict == VTLB_L0 || ((error & PF_W) && !(at.perms & EPT_W))) {
+			assert_int_equal(s->m.vm.faulted.v, t.gpa.v);
+			assert_true(!at.present || (error & PF_W));
+			holes++;
+			return;
+		}
+	}
+	assert_true(ok);
+	assert_int_equal(hpa, ept01_lookup(&s->m.ept01, t.gpa).hpa.v);
+	check_flags(s, gva, error);
+	hits++;
+}
+
+static void flush(struct scene *s)
+{
+	s->root = vtlb_root(&s->v, &s->p);
+}
+
+static void run(u64 seed, u32 pages)
+{
+	struct scene s;
+
+	start(&s, seed, pages);
+	for (u32 round = 0; round < 300; round++) {
+		switch (pick(&s.m, 8)) {
+		case 0:
+			s.p.cr3 = random_table(&s);
+			load_pdptes(&s);
+			break;
+		case 1:
+			if (chance(&s.m, 4))
+				random_registers(&s);
+			break;
+		default:
+			for (u64 n = pick(&s.m, 5); n; n--)
+				change_entry(&s);
+		}
+		flush(&s);
+		for (u64 n = pick(&s.m, 60); n; n--)
+			try_access(&s);
+	}
+	end(&s);
+}
+
+static void like_the_guests_tables(void **state)
+{
+	(void)state;
+	hits = faults = holes = 0;
+	for (u64 seed = 1; seed <= 40; seed++)
+		run(seed, HOME_PAGES02);
+	assert_true(hits > 50000 && faults > 5000 && holes > 100);
+}
+
+/* So few pages that everything goes again and again. */
+static void little_memory(void **state)
+{
+	(void)state;
+	hits = faults = holes = 0;
+	for (u64 seed = 100; seed <= 115; seed++)
+		run(seed, VTLB_MIN_PAGES);
+	assert_true(hits > 10000);
+}
+
+/* A simple guest of four levels: page 1 to 4 are its tables, gva 0 and up its pages from 100. */
+static void start_simple(struct scene *s)
+{
+	memset(s, 0, sizeof(*s));
+	machine_init(&s->m, 1, HOME_PAGES01, HOME_PAGES02);
+	ept01_map(&s->m.ept01, GPA1(0), L1_PAGES * PAGE_SIZE, HPA(GPA1_SHIFT), EPT_RWX, MT_WB);
+	assert_true(vtlb_init(&s->v, &s->m.vm, &s->m.ept01,
+			      HPA(HOME + HOME_PAGES01 * PAGE_SIZE), HOME_PAGES02));
+	s->p = (struct mmu_paging){
+		.cr0 = CR0_PE | CR0_PG | CR0_WP, .cr3 = PAGE_SIZE, .cr4 = CR4_PAE,
+		.efer = EFER_LME | EFER_LMA | EFER_NXE, .maxphyaddr = 40,
+	};
+	for (u64 level = 4; level > 1; level--) {
+		u64 entry = (6 - level) * PAGE_SIZE | PTE_P | PTE_W | PTE_U;
+
+		op_gpa1_write(&s->m.vm, GPA1((5 - level) * PAGE_SIZE), &entry, 8);
+	}
+	for (u64 i = 0; i < 64; i++) {
+		u64 entry = (100 + i) * PAGE_SIZE | PTE_P | PTE_W | PTE_U;
+
+		op_gpa1_write(&s->m.vm, GPA1(4 * PAGE_SIZE + 8 * i), &entry, 8);
+	}
+	flush(s);
+}
+
+static u64 pte(struct scene *s, u64 i)
+{
+	u64 entry;
+
+	op_gpa1_read(&s->m.vm, GPA1(4 * PAGE_SIZE + 8 * i), &entry, 8);
+	return entry;
+}
+
+static void set_pte(struct scene *s, u64 i, u64 entry)
+{
+	op_gpa1_write(&s->m.vm, GPA1(4 * PAGE_SIZE + 8 * i), &entry, 8);
+}
+
+static bool touch(struct scene *s, u64 gva, u32 error)
+{
+	struct mmu_fault fault;
+	gpa1_t gpa;
+	u64 hpa;
+
+	if (hw_access(s, gva, error, &hpa))
+		return true;
+	return vtlb_fault(&s->v, &s->p, GVA(gva), error, &s->root, &gpa, &fault) == VTLB_FILLED &&
+	       hw_access(s, gva, error, &hpa);
+}
+
+static void flags_at_the_right_time(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_simple(&s);
+	assert_int_equal(pte(&s, 0) & (PTE_A | PTE_D), 0);
+	assert_true(touch(&s, 0, 0));
+	assert_int_equal(pte(&s, 0) & (PTE_A | PTE_D), PTE_A);
+	assert_true(touch(&s, 0, PF_W));
+	assert_int_equal(pte(&s, 0) & (PTE_A | PTE_D), PTE_A | PTE_D);
+	/* The guest takes the flags away: after a flush they come again. */
+	set_pte(&s, 0, pte(&s, 0) & ~(PTE_A | PTE_D));
+	flush(&s);
+	assert_true(touch(&s, 0, PF_W));
+	assert_int_equal(pte(&s, 0) & (PTE_A | PTE_D), PTE_A | PTE_D);
+	end(&s);
+}
+
+/* A flush keeps what is still right, and only that. */
+static void flushes_revalidate(void **state)
+{
+	struct scene s;
+	u64 fills, hpa;
+
+	(void)state;
+	start_simple(&s);
+	for (u64 i = 0; i < 64; i++)
+		assert_true(touch(&s, i * PAGE_SIZE, PF_W));
+	fills = s.v.fills;
+	assert_int_equal(fills, 64);
+	set_pte(&s, 7, 0);
+	set_pte(&s, 8, pte(&s, 9));
+	assert_true(hw_access(&s, 7 * PAGE_SIZE, 0, &hpa));	/* a TLB would still have it */
+	flush(&s);
+	assert_false(hw_access(&s, 7 * PAGE_SIZE, 0, &hpa));
+	assert_false(hw_access(&s, 8 * PAGE_SIZE, 0, &hpa));
+	for (u64 i = 0; i < 64; i++)
+		assert_int_equal(hw_access(&s, i * PAGE_SIZE, PF_W, &hpa), i != 7 && i != 8);
+	/* Another address space and back. */
+	s.p.cr3 = 20 * PAGE_SIZE;
+	flush(&s);
+	assert_false(hw_access(&s, 0, 0, &hpa));
+	s.p.cr3 = PAGE_SIZE;
+	flush(&s);
+	assert_true(hw_access(&s, 0, PF_W, &hpa));
+	assert_int_equal(s.v.fills, fills);
+	end(&s);
+}
+
+static void unused_entries_go(void **state)
+{
+	struct scene s;
+	u64 hpa;
+
+	(void)state;
+	start_simple(&s);
+	assert_true(touch(&s, 0, 0) && touch(&s, PAGE_SIZE, 0));
+	for (u32 i = 0; i < 40; i++) {
+		assert_true(hw_access(&s, 0, 0, &hpa));
+		flush(&s);
+	}
+	assert_true(hw_access(&s, 0, 0, &hpa));
+	assert_false(hw_access(&s, PAGE_SIZE, 0, &hpa));
+	end(&s);
+}
+
+/* CR0.WP off: the supervisor writes to a read-only user page, and the user still cannot. */
+static void write_protection_off(void **state)
+{
+	struct scene s;
+	u64 hpa;
+
+	(void)state;
+	start_simple(&s);
+	set_pte(&s, 3, pte(&s, 3) & ~PTE_W);
+	s.p.cr0 &= ~CR0_WP;
+	flush(&s);
+	assert_true(touch(&s, 3 * PAGE_SIZE, PF_U));
+	assert_false(touch(&s, 3 * PAGE_SIZE, PF_U | PF_W));
+	assert_true(touch(&s, 3 * PAGE_SIZE, PF_W));
+	assert_false(hw_access(&s, 3 * PAGE_SIZE, PF_U, &hpa));
+	assert_true(touch(&s, 3 * PAGE_SIZE, PF_U));
+	assert_false(touch(&s, 3 * PAGE_SIZE, PF_U | PF_W));
+	assert_true(pte(&s, 3) & PTE_D);
+	assert_true(touch(&s, 3 * PAGE_SIZE, PF_W));
+	s.p.cr0 |= CR0_WP;
+	flush(&s);
+	assert_false(touch(&s, 3 * PAGE_SIZE, PF_W));
+	/* With SMEP the supervisor must not execute there, user page or not in the shadow. */
+	s.p.cr0 &= ~CR0_WP;
+	s.p.cr4 |= CR4_SMEP;
+	flush(&s);
+	assert_true(touch(&s, 3 * PAGE_SIZE, PF_W));
+	assert_false(touch(&s, 3 * PAGE_SIZE, PF_I));
+	end(&s);
+}
+
+/* The same tables mean something else in another mode. */
+static void modes_are_apart(void **state)
+{
+	struct scene s;
+	u64 hpa;
+
+	(void)state;
+	start_simple(&s);
+	set_pte(&s, 0, pte(&s, 0) | PTE_NX);
+	assert_true(touch(&s, 0, 0));
+	assert_false(touch(&s, 0, PF_I));
+	s.p.efer &= ~EFER_NXE;		/* the bit is reserved now */
+	flush(&s);
+	assert_false(touch(&s, 0, 0));
+	s.p.efer |= EFER_NXE;
+	flush(&s);
+	assert_true(hw_access(&s, 0, 0, &hpa));
+	end(&s);
+}
+
+static u64 shadow_leaf(struct scene *s, u64 gva, u32 *level)
+{
+	u64 table = s->root.v;
+
+	for (*level = 4;; (*level)--) {
+		u64 entry = op_table(&s->m.vm, HPA(table))[gva >> (12 + 9 * (*level - 1)) & 511];
+
+		assert_true(entry & PTE_P);
+		table = entry & EPT_ADDR;
+		if (*level == 1 || (entry & PTE_PS))
+			return entry;
+	}
+}
+
+/* Large pages stay large, PWT, PCD and PAT go where their level has them. */
+static void sizes_and_cache_bits(void **state)
+{
+	u64 large = PTE_P | PTE_W | PTE_PS | BIT(4) | BIT(12);
+	struct scene s;
+	u32 level;
+
+	(void)state;
+	start_simple(&s);
+	set_pte(&s, 0, pte(&s, 0) | BIT(3) | PTE_PS);
+	assert_true(touch(&s, 0, 0));
+	assert_int_equal(shadow_leaf(&s, 0, &level) & (BIT(3) | BIT(4) | BIT(7)), BIT(3) | BIT(7));
+	assert_int_equal(level, 1);
+	op_gpa1_write(&s.m.vm, GPA1(3 * PAGE_SIZE + 8), &large, 8);
+	assert_true(touch(&s, SZ_2M, PF_W));
+	assert_int_equal(shadow_leaf(&s, SZ_2M, &level), large | PTE_A | PTE_D | GPA1_SHIFT);
+	assert_int_equal(level, 2);
+	/* ept01 has small pages there: so has the shadow, with the guest's bits in each. */
+	ept01_map(&s.m.ept01, GPA1(9 * PAGE_SIZE), PAGE_SIZE, HPA(0), EPT_RWX, MT_WB);
+	vtlb_drop(&s.v);
+	flush(&s);
+	assert_true(touch(&s, SZ_2M + 9 * PAGE_SIZE, 0));
+	assert_int_equal(shadow_leaf(&s, SZ_2M + 9 * PAGE_SIZE, &level),
+			 PTE_P | PTE_W | PTE_A | PTE_D | BIT(4) | BIT(7));
+	assert_int_equal(level, 1);
+	/* A page of other cache bits over the same memory has tables of its own. */
+	large = (large & ~(BIT(4) | PTE_D)) | PTE_D;
+	op_gpa1_write(&s.m.vm, GPA1(3 * PAGE_SIZE + 16), &large, 8);
+	assert_true(touch(&s, 2 * SZ_2M + 9 * PAGE_SIZE, 0));
+	assert_int_equal(shadow_leaf(&s, SZ_2M + 9 * PAGE_SIZE, &level) & BIT(4), BIT(4));
+	assert_int_equal(shadow_leaf(&s, 2 * SZ_2M + 9 * PAGE_SIZE, &level) & BIT(4), 0);
+	end(&s);
+}
+
+/* The home of L0 is in no ept01, so no guest's table reaches it. What ept01 loses, the shadow loses. */
+static void ept01_is_the_limit(void **state)
+{
+	struct scene s;
+	u64 hpa;
+
+	(void)state;
+	start_simple(&s);
+	set_pte(&s, 0, (HOME - GPA1_SHIFT) | PTE_P | PTE_W | PTE_U);
+	flush(&s);
+	assert_false(touch(&s, 0, PF_W));
+	assert_int_equal(s.m.vm.faulted.v, HOME - GPA1_SHIFT);
+	assert_true(touch(&s, PAGE_SIZE, PF_W));
+	ept01_protect(&s.m.ept01, GPA1(101 * PAGE_SIZE), EPT_R | EPT_X);
+	vtlb_drop(&s.v);
+	flush(&s);
+	assert_true(touch(&s, PAGE_SIZE, 0));
+	assert_false(hw_access(&s, PAGE_SIZE, PF_W, &hpa));
+	end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(like_the_guests_tables),
+		cmocka_unit_test(little_memory),
+		cmocka_unit_test(flags_at_the_right_time),
+		cmocka_unit_test(flushes_revalidate),
+		cmocka_unit_test(unused_entries_go),
+		cmocka_unit_test(write_protection_off),
+		cmocka_unit_test(modes_are_apart),
+		cmocka_unit_test(sizes_and_cache_bits),
+		cmocka_unit_test(ept01_is_the_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
