@@ -274,6 +274,15 @@ static struct outcome hw_enter(struct fx *f)
 	return o;
 }
 
+void fx_resume(struct fx *f)
+{
+	struct check_failure failure;
+
+	assert_true(f->n.in_l2);
+	if (!hw_checks(f, false, &failure) || !hw_checks(f, true, &failure))
+		fail_msg("the processor refuses vmcs02: %s", nested_check_rows[failure.id].rule);
+}
+
 struct outcome fx_instruction(struct fx *f, u32 reason)
 {
 	struct outcome o = nested_vmx_instruction(&f->n, reason);

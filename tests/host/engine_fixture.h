@@ -73,6 +73,8 @@ u64 *fx_vmcs01(struct fx *f, unsigned index);
 
 /* L2 exits; exit information is what the test put in vmcs02. */
 enum nested_verdict fx_exit(struct fx *f, u32 reason);
+/* L0 absorbed an exit: L2 goes on, which the processor must not refuse. */
+void fx_resume(struct fx *f);
 /* An exit that L1 always gets. */
 void fx_exit_to_l1(struct fx *f);
 /* What an entry with this vmcs12 deserves, by the checks alone. */
