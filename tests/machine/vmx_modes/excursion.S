@@ -134,20 +134,56 @@ to_real:
 	lidt real_idt
 	ljmp $SEL_CODE16, $REAL_PAGE + (real_start - real_copy)
 
-	/* An exit of the VM that the case entered. */
+	/* An exit of the VM that the case entered; CPUID's is answered and counted. */
 	.globl trip_exit
 trip_exit:
 	mov %eax, trip + TRIP_AFTER + 0
 	mov %ecx, trip + TRIP_AFTER + 8
-	mov %edx, trip + TRIP_AFTER + 16
+	pushf
+	pop trip + AFTER_RFLAGS
+	mov $0x4402, %eax		/* exit reason */
+	vmread %eax, %ecx
+	cmp $10, %ecx
+	jne 1f
+	incl trip + AFTER_ERROR
+	mov $0x440c, %eax		/* instruction length */
+	vmread %eax, %ecx
+	mov $0x681e, %eax
+	vmread %eax, trip + TRIP_AFTER + 32
+	add trip + TRIP_AFTER + 32, %ecx
+	vmwrite %ecx, %eax
+	mov $0x51, %eax			/* what CPUID gives */
+	mov $0x52, %ecx
+	vmresume
+	jmp trip_broken
+1:	mov %edx, trip + TRIP_AFTER + 16
 	mov %ebx, trip + TRIP_AFTER + 24
 	mov %esp, trip + TRIP_AFTER + 32
 	mov %ebp, trip + TRIP_AFTER + 40
 	mov %esi, trip + TRIP_AFTER + 48
 	mov %edi, trip + TRIP_AFTER + 56
 	movl $VECTOR_EXIT, trip + AFTER_VECTOR
-	pushf
-	pop trip + AFTER_RFLAGS
+	sgdt trip_host + HOST_SAW_GDTR
+	sidt trip_host + HOST_SAW_IDTR
+	str trip_host + HOST_SAW_TR
+	sldt trip_host + HOST_SAW_LDTR
+	mov %cs, trip_host + HOST_SAW_SEG
+	mov %ss, trip_host + HOST_SAW_SEG + 4
+	mov %ds, trip_host + HOST_SAW_SEG + 8
+	mov %es, trip_host + HOST_SAW_SEG + 12
+	mov %fs, trip_host + HOST_SAW_SEG + 16
+	mov %gs, trip_host + HOST_SAW_SEG + 20
+	mov %cr0, %eax
+	mov %eax, trip_host + HOST_SAW_CR
+	mov %cr3, %eax
+	mov %eax, trip_host + HOST_SAW_CR + 4
+	mov %cr4, %eax
+	mov %eax, trip_host + HOST_SAW_CR + 8
+	mov %fs:0, %eax
+	mov %eax, trip_host + HOST_SAW_FS
+	mov $0xc0000080, %ecx
+	rdmsr
+	mov %eax, trip_host + HOST_SAW_EFER
 	jmp leave_vmx
 
 	.balign 16

@@ -7,7 +7,7 @@
 #define OLD_RIP	0x123456789abcdefull
 #define NEW_RIP	0xfedcba987654321ull
 
-static u64 *region_on, *region_current, *region_other;
+static u64 *region_on, *region_current, *region_other, *region_wrong;
 static u64 pointer_on, pointer_current;
 
 void vmx_enter_for(const struct mode *m, bool current)
@@ -39,8 +39,17 @@ void vmx_leave_for(const struct mode *m)
 void operand_for(enum insn_id id, u64 *data)
 {
 	data[1] = 0;
-	data[0] = id == VMXON ? (u64)region_on : id == VMCLEAR || id == VMPTRLD ? (u64)region_other :
+	data[0] = id == VMXON ? (u64)region_on :
+		  id == VMCLEAR || id == VMPTRLD ? (u64)region_other :
 		  id == VMWRITE ? NEW_RIP : 0;
+}
+
+u64 region_address(enum region region)
+{
+	const u64 *const addresses[] = { NULL, region_on, region_current, region_other,
+					 region_wrong };
+
+	return (u64)addresses[region];
 }
 
 u64 operand_written(enum insn_id id)
@@ -48,15 +57,14 @@ u64 operand_written(enum insn_id id)
 	return id == VMPTRST ? (u64)region_current : OLD_RIP;
 }
 
-/* In 64-bit mode, with the current VMCS of the trips. */
-static u64 exchange_rip(u64 value)
+u64 exchange_field(u32 field, u64 value)
 {
 	u64 old;
 
 	must(vmxon((u64)region_on), "VMXON");
 	must(vmptrld((u64)region_current), "VMPTRLD");
-	old = vmread(GUEST_RIP);
-	vmwrite(GUEST_RIP, value);
+	old = vmread(field);
+	vmwrite(field, value);
 	must(vmclear((u64)region_current), "VMCLEAR");
 	must(vmxoff(), "VMXOFF");
 	return old;
@@ -64,7 +72,7 @@ static u64 exchange_rip(u64 value)
 
 bool field_written(bool done, u64 mask)
 {
-	return exchange_rip(OLD_RIP) == (done ? NEW_RIP & mask : OLD_RIP);
+	return exchange_field(GUEST_RIP, OLD_RIP) == (done ? NEW_RIP & mask : OLD_RIP);
 }
 
 const struct mode *mode_named(const char *name)
@@ -87,8 +95,12 @@ int main(void)
 	region_on = vmx_region();
 	region_current = vmx_region();
 	region_other = vmx_region();
+	region_wrong = vmx_region();
+	*(u32 *)region_wrong ^= 5;
 	test_matrix();
-	exchange_rip(OLD_RIP);
+	exchange_field(GUEST_RIP, OLD_RIP);
 	test_operands();
+	test_failures();
+	test_host32();
 	return 0;
 }

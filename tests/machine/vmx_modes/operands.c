@@ -6,7 +6,7 @@
  */
 #include "vmx_modes.h"
 
-#define PLACE	0x800u		/* where the operand is in the window, unless a case says otherwise */
+#define PLACE	0x800u		/* of the operand in the window, as a rule */
 #define STACK	0x400u		/* SP for stacks in the window */
 #define CR4_SMEP	BIT(20)
 #define CR4_SMAP	BIT(21)
@@ -122,12 +122,13 @@ static u64 window_value(unsigned int offset)
 /* Of the operand and of the eight bytes on its either side. */
 static void check_memory(enum insn_id id, bool done)
 {
-	u64 value = window_value(place), mask = size == 4 ? 0xffffffff : ~0ull;
+	u64 value = window_value(place), wanted = BEFORE, mask = size == 4 ? 0xffffffff : ~0ull;
 
 	if (window_value(place - 8) != BEFORE || window_value(place + size) != BEFORE)
 		print(", memory beside it changed");
-	if (insn_writes(&insns[id]) && (done ? value != ((operand_written(id) & mask) | (BEFORE & ~mask)) :
-					       value != BEFORE))
+	if (done)
+		wanted = (operand_written(id) & mask) | (BEFORE & ~mask);
+	if (insn_writes(&insns[id]) && value != wanted)
 		print(", memory %lx", value);
 	if (id == VMWRITE)
 		print("%s", field_written(done, mask) ? "" : ", field differs");
@@ -193,8 +194,12 @@ void test_operands(void)
 		{ "16-bit", M16 }, { "32-bit", M32 }, { "PAE", MPAE }, { "64-bit", M64 },
 	};
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(where); i++)
+	for (unsigned int i = 0; i < ARRAY_SIZE(where); i++) {
+		const struct mode *m = mode_named(where[i].name);
+
 		for (unsigned int j = 0; j < ARRAY_SIZE(cases); j++)
-			for (enum insn_id id = VMXON; cases[j].modes & where[i].bit && id < INSNS; id++)
-				run_case(&cases[j], mode_named(where[i].name), id);
+			if (cases[j].modes & where[i].bit)
+				for (enum insn_id id = VMXON; id < INSNS; id++)
+					run_case(&cases[j], m, id);
+	}
 }

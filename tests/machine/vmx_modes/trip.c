@@ -26,6 +26,7 @@ const struct mode modes[MODES] = {
 #define SEL_USER_CODE16	SEL_CASE_B
 
 struct trip trip;
+struct trip_host trip_host;
 u64 trip_gdt[TRIP_SELECTORS / 8] __attribute__((aligned(16)));
 u64 trip_idt[256] __attribute__((aligned(16)));
 extern u64 trip_rsp;
@@ -142,7 +143,8 @@ static void long_trip(void)
 	for (unsigned int i = 0; i < 256; i++)
 		trap_hook[i] = end_trip;
 	asm volatile("mov %0, %%ds; mov %1, %%es; mov %2, %%fs; mov %3, %%gs"
-		     : : "r" (trip.seg[DS]), "r" (trip.seg[ES]), "r" (trip.seg[FS]), "r" (trip.seg[GS]));
+		     : : "r" (trip.seg[DS]), "r" (trip.seg[ES]), "r" (trip.seg[FS]),
+		     "r" (trip.seg[GS]));
 	wrmsr(MSR_FS_BASE, fs);
 	wrmsr(MSR_GS_BASE, gs);
 	write_cr3(trip.cr3);

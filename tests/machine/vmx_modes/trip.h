@@ -39,6 +39,16 @@
 #define AFTER_WAS_ON	(TRIP_AFTER + 160)
 #define AFTER_NUMBER	(TRIP_AFTER + 164)
 
+/* struct trip_host: what a 32-bit hypervisor found after its VM's last exit */
+#define HOST_SAW_GDTR	0
+#define HOST_SAW_IDTR	8
+#define HOST_SAW_TR	16
+#define HOST_SAW_LDTR	18
+#define HOST_SAW_SEG	20		/* CS SS DS ES FS GS */
+#define HOST_SAW_CR	44		/* CR0 CR3 CR4 */
+#define HOST_SAW_FS	56		/* what FS:0 reads */
+#define HOST_SAW_EFER	60
+
 #ifndef __ASSEMBLER__
 #include "vmx.h"
 
@@ -64,7 +74,17 @@ _Static_assert(offsetof(struct trip, seg) == TRIP_SEG && offsetof(struct trip, v
 	       offsetof(struct trip, after.rip) == AFTER_RIP &&
 	       offsetof(struct trip, after.number) == AFTER_NUMBER, "offsets for the assembler");
 
+struct trip_host {
+	struct { u16 limit; u32 base; u16 fill; } __attribute__((packed)) gdtr, idtr;
+	u16 tr, ldtr;
+	u32 seg[6], cr[3], fs_value, efer;
+};
+
+_Static_assert(offsetof(struct trip_host, cr) == HOST_SAW_CR &&
+	       offsetof(struct trip_host, efer) == HOST_SAW_EFER, "offsets for the assembler");
+
 extern struct trip trip;
+extern struct trip_host trip_host;
 extern u64 trip_gdt[TRIP_SELECTORS / 8];
 
 enum { FLAT, PAE, LONG };	/* formats of page tables */

@@ -11,6 +11,10 @@ void vmx_leave_for(const struct mode *m);
 /* 16 bytes with which the instruction succeeds. */
 void operand_for(enum insn_id id, u64 *data);
 
+enum region { REGION_NONE, REGION_ON, REGION_CURRENT, REGION_OTHER, REGION_WRONG };
+u64 region_address(enum region region);	/* WRONG: of another revision */
+/* In 64-bit mode: a field of the VMCS that trips have as current; returns what it was. */
+u64 exchange_field(u32 field, u64 value);
 /* What VMPTRST and VMREAD of GUEST_RIP must have written. */
 u64 operand_written(enum insn_id id);
 /* Whether VMWRITE of its operand to GUEST_RIP was done, or nothing was; puts the old value back. */
@@ -19,5 +23,7 @@ const struct mode *mode_named(const char *name);
 
 void test_matrix(void);
 void test_operands(void);
+void test_failures(void);
+void test_host32(void);
 
 #endif
