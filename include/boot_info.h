@@ -32,6 +32,7 @@ struct boot_info {
 	struct e820_map l1_map;		/* what L1 gets: L0's home is reserved */
 	struct boot_options options;
 	const char *cmdline;		/* never NULL */
+	const char *loader_name;	/* who wrote the command lines, and in its way; never NULL */
 	u32 modules;
 	struct boot_module module[BOOT_MODULES_MAX];
 	u8 rsdp[BOOT_RSDP_MAX];		/* a copy; ACPI 2.0's if there are two */

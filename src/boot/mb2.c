@@ -28,6 +28,16 @@ static const char *parse_cmdline(const struct mb2_tag *tag, struct boot_info *bi
 	return NULL;
 }
 
+static const char *parse_loader_name(const struct mb2_tag *tag, struct boot_info *bi)
+{
+	const char *s = tag_string(tag, ((const struct mb2_tag_string *)tag)->string);
+
+	if (!s)
+		return "the boot loader's name has no end";
+	bi->loader_name = s;
+	return NULL;
+}
+
 static const char *parse_module(const struct mb2_tag *tag, struct boot_info *bi)
 {
 	const struct mb2_tag_module *m = (const struct mb2_tag_module *)tag;
@@ -96,6 +106,8 @@ static const char *parse_tag(const struct mb2_tag *tag, struct boot_info *bi)
 	switch (tag->type) {
 	case MB2_TAG_CMDLINE:
 		return parse_cmdline(tag, bi);
+	case MB2_TAG_LOADER_NAME:
+		return parse_loader_name(tag, bi);
 	case MB2_TAG_MODULE:
 		return parse_module(tag, bi);
 	case MB2_TAG_MMAP:
@@ -120,7 +132,7 @@ const char *boot_mb2_parse(const void *mbi, size_t limit, struct boot_info *bi)
 	const struct mb2_info *info = mbi;
 	size_t at = sizeof(*info);
 
-	*bi = (struct boot_info){ .cmdline = "" };
+	*bi = (struct boot_info){ .cmdline = "", .loader_name = "" };
 	if (limit < sizeof(*info) || info->total_size > limit)
 		return "it is larger than can be";
 	while (at + sizeof(struct mb2_tag) <= info->total_size) {

@@ -9,7 +9,6 @@
 #include "vm/loader_elf.h"
 
 #define HEADER_MIN 12
-#define LOADER_NAME "Plastron"
 
 long loader_mb1_header(const void *image, size_t len)
 {
@@ -133,7 +132,7 @@ static void put_framebuffer(const struct boot_info *bi, struct mb1_info *info)
 
 static size_t info_size(const struct loader_job *j)
 {
-	size_t size = sizeof(struct mb1_info) + sizeof(LOADER_NAME) +
+	size_t size = sizeof(struct mb1_info) + lib_strlen(j->bi->loader_name) +
 		j->bi->l1_map.count * sizeof(struct mb1_mmap_entry) + 64;
 
 	for (u32 i = 0; i < j->modules; i++)
@@ -151,11 +150,14 @@ static bool put_info(struct loader_job *j)
 	info = take(&a, sizeof(*info));
 	j->out->ebx = address(&a, info);
 	info->flags = MB1_INFO_MEMORY | MB1_INFO_CMDLINE | MB1_INFO_MODULES |
-		MB1_INFO_MMAP | MB1_INFO_LOADER_NAME;
+		MB1_INFO_MMAP;
 	info->mem_lower = loader_mem_lower(j);
 	info->mem_upper = loader_mem_upper(j);
 	info->cmdline = put_string(&a, j->module[0].string);
-	info->boot_loader_name = put_string(&a, LOADER_NAME);
+	if (*j->bi->loader_name) {
+		info->flags |= MB1_INFO_LOADER_NAME;
+		info->boot_loader_name = put_string(&a, j->bi->loader_name);
+	}
 	put_modules(&a, info);
 	put_mmap(&a, info);
 	put_framebuffer(j->bi, info);

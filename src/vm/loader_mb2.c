@@ -8,7 +8,6 @@
 #include "multiboot2.h"
 #include "vm/loader_elf.h"
 
-#define LOADER_NAME "Plastron"
 #define TAG_SLACK 64u
 
 /* What an image's header asks for. */
@@ -206,7 +205,8 @@ static void put_machine(struct writer *w, const struct loader_job *j)
 
 static size_t info_size(const struct loader_job *j)
 {
-	size_t size = 1024 + j->bi->l1_map.count * sizeof(struct mb2_mmap_entry);
+	size_t size = 1024 + lib_strlen(j->bi->loader_name) +
+		j->bi->l1_map.count * sizeof(struct mb2_mmap_entry);
 
 	if (j->bi->vbe)
 		size += j->bi->vbe->size;
@@ -224,7 +224,8 @@ static bool put_info(struct loader_job *j, const struct request *r)
 		return false;
 	w.base = j->mem + start;
 	put_string(&w, MB2_TAG_CMDLINE, j->module[0].string);
-	put_string(&w, MB2_TAG_LOADER_NAME, LOADER_NAME);
+	if (*j->bi->loader_name)
+		put_string(&w, MB2_TAG_LOADER_NAME, j->bi->loader_name);
 	put_modules(&w, j);
 	put_machine(&w, j);
 	if (r->relocatable) {

@@ -49,7 +49,7 @@ static void information(struct fuzz_input *in)
 		memcpy(data + start, in->at, in->left);
 	if (!boot_mb2_parse(data, size, &bi)) {
 		assert_true(bi.modules <= BOOT_MODULES_MAX && bi.rsdp_size <= BOOT_RSDP_MAX);
-		sum_of_strings += strlen(bi.cmdline);
+		sum_of_strings += strlen(bi.cmdline) + strlen(bi.loader_name);
 		for (u32 i = 0; i < bi.modules; i++)
 			sum_of_strings += strlen(bi.module[i].string);
 	}
@@ -130,7 +130,7 @@ static void change(struct fuzz_input *in, u8 *at0, u32 size)
 
 static void image(struct fuzz_input *in)
 {
-	struct boot_info bi = { .cmdline = "" };
+	struct boot_info bi = { .cmdline = "", .loader_name = "" };
 	struct loader_entry entry;
 	u8 *mem = machine(), format = fuzz_u8(in);
 	u32 size = 0x1000 + 0x1000 * (u32)(fuzz_u8(in) & 15) - fuzz_u8(in);

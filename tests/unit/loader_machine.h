@@ -27,6 +27,7 @@ static inline void machine_init(struct machine *m)
 	assert_non_null(m->mem);
 	memset(m->mem, 0xee, MACHINE_MEMORY);
 	bi->cmdline = "";
+	bi->loader_name = "GRUB 2.06";
 	e820_set(&bi->map, 0, 0x9f000, E820_AVAILABLE);
 	e820_set(&bi->map, 0xf0000, 0x100000, E820_RESERVED);
 	e820_set(&bi->map, 0x100000, MACHINE_MEMORY, E820_AVAILABLE);

@@ -54,6 +54,8 @@ static void mb1_elf(void **state)
 	assert_int_equal(info->mem_lower, 0x9f000 / 1024);
 	assert_int_equal(info->mem_upper, (MACHINE_HOME - 0x100000) / 1024);
 	assert_string_equal((char *)m.mem + info->cmdline, "arg");
+	assert_true(info->flags & MB1_INFO_LOADER_NAME);
+	assert_string_equal((char *)m.mem + info->boot_loader_name, "GRUB 2.06");
 	assert_int_equal(info->mods_count, 2);
 	assert_string_equal((char *)m.mem + mod[0].string, "m1 x");
 	assert_int_equal(mod[0].start % 4096, 0);	/* it was not, and has moved */
@@ -143,6 +145,7 @@ static void mb2_elf(void **state)
 	elf_check_body(m.mem + LOAD, 32, FILE_SIZE, MEM_SIZE);
 	assert_null(boot_mb2_parse(m.mem + m.entry.ebx, 0x10000, &inner));
 	assert_string_equal(inner.cmdline, "label=L1");
+	assert_string_equal(inner.loader_name, "GRUB 2.06");
 	assert_int_equal(inner.modules, 2);
 	assert_int_equal(inner.module[0].start, 0x500000);
 	assert_string_equal(inner.module[0].string, "m1 x");

@@ -84,6 +84,7 @@ static void put_good(struct builder *b)
 	put_tag(b, MB2_TAG_FRAMEBUFFER, &fb.addr, sizeof(fb) - sizeof(fb.tag));
 	put_tag(b, MB2_TAG_ACPI_OLD, "RSD PTR 456789012345", 20);
 	put_tag(b, MB2_TAG_ACPI_NEW, "RSD PTR 4567890123456789012345678901", 36);
+	put_tag(b, MB2_TAG_LOADER_NAME, "GRUB 2.06", 10);
 	put_tag(b, 99, "xyz", 3);
 	finish(b);
 }
@@ -97,6 +98,7 @@ static void good(void **state)
 	put_good(&b);
 	assert_null(boot_mb2_parse(b.data, b.len, &bi));
 	assert_string_equal(bi.cmdline, "quiet");
+	assert_string_equal(bi.loader_name, "GRUB 2.06");
 	assert_int_equal(bi.modules, 2);
 	assert_int_equal(bi.module[0].start, 0x200000);
 	assert_int_equal(bi.module[0].end, 0x300000);
