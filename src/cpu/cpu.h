@@ -92,6 +92,15 @@ static always_inline u64 cpu_xgetbv(u32 xcr)
 	return (u64)hi << 32 | lo;
 }
 
+/* Needs CR4.PKE. */
+static always_inline u32 cpu_rdpkru(void)
+{
+	u32 v;
+
+	asm volatile("rdpkru" : "=a"(v) : "c"(0) : "rdx");
+	return v;
+}
+
 struct cpuid_regs {
 	u32 eax, ebx, ecx, edx;
 };

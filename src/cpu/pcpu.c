@@ -9,6 +9,7 @@
 
 #define CPUID_1_EDX_MCE BIT32(7)
 #define CPUID_1_ECX_XSAVE BIT32(26)
+#define CPUID_7_ECX_PKU BIT32(3)
 
 #define GDT_CODE64 0x00af9b000000ffffull
 #define GDT_DATA 0x00cf93000000ffffull
@@ -67,6 +68,9 @@ void cpu_enter(struct pcpu *p)
 		cr4 |= CR4_MCE;
 	if (features.ecx & CPUID_1_ECX_XSAVE)
 		cr4 |= CR4_OSXSAVE;
+	/* To read a guest's PKRU; L0 has no user pages. */
+	if (cpu_cpuid(0, 0).eax >= 7 && (cpu_cpuid(7, 0).ecx & CPUID_7_ECX_PKU))
+		cr4 |= CR4_PKE;
 	load_descriptors(p);
 	cpu_write_cr4(cr4);
 }

@@ -44,6 +44,8 @@
 #define EPTQ_GLA_FINAL BIT(8)	/* clear with bit 7 set: access to a guest paging structure */
 #define EPTQ_ADVANCED (7ull << 9)
 #define EPTQ_GLA_USER BIT(9)
+#define EPTQ_GLA_WRITABLE BIT(10)
+#define EPTQ_GLA_NX BIT(11)
 #define EPTQ_NMI_UNBLOCKED BIT(12)
 
 /* What a processor's EPT can do: the machine's, or what L1 is told. */

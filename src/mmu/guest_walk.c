@@ -2,6 +2,7 @@
  * The walk itself, for all paging modes: none, 32-bit, PAE, four and five
  * levels. Levels count from 1 (page table) upwards.
  */
+#include "mmu/ept_format.h"
 #include "mmu/guest_memo.h"
 #include "mmu/guest_rights.h"
 #include "engine_ops.h"
@@ -10,7 +11,7 @@
 #define ADDR_52 0x000ffffffffff000ull
 
 enum mode { MODE_32BIT, MODE_PAE, MODE_LONG };
-enum step { STEP_LEAF, STEP_TABLE, STEP_NOT_PRESENT, STEP_RESERVED };
+enum step { STEP_LEAF, STEP_TABLE, STEP_NOT_PRESENT, STEP_RESERVED, STEP_STAGE2 };
 
 struct walk {
 	struct vm *vm;
@@ -21,8 +22,17 @@ struct walk {
 	u32 level;			/* of the entry read last */
 	u32 top;
 	u64 entry[MMU_LEVELS + 1];	/* by level */
-	gpa1_t at[MMU_LEVELS + 1];
+	gpa1_t at[MMU_LEVELS + 1];	/* with a stage2: of L2 */
 };
+
+/* Where the guest's entry at *at is in L1's memory; false: it cannot be accessed. */
+static bool locate_entry(const struct walk *w, u64 access, gpa1_t *at)
+{
+	struct mmu_stage2 *s = w->p->stage2;
+
+	return likely(!s) ||
+	       s->locate(s, GVA(w->gva), GPA2(at->v), access | EPTQ_GLA_VALID, at);
+}
 
 static u32 entry_size(const struct walk *w)
 {
@@ -76,11 +86,14 @@ static enum step read_entry(struct walk *w, gpa1_t table)
 	u32 size = entry_size(w);
 	u32 per_table = (u32)(PAGE_SIZE / size);
 	u32 index = (u32)(w->gva >> level_shift(w, w->level)) & (per_table - 1);
+	gpa1_t at = GPA1(table.v + index * size);
 	u64 entry = 0;
 	bool leaf;
 
-	w->at[w->level] = GPA1(table.v + index * size);
-	if (!op_gpa1_read(w->vm, w->at[w->level], &entry, size))
+	w->at[w->level] = at;
+	if (!locate_entry(w, EPTQ_READ, &at))
+		return STEP_STAGE2;
+	if (!op_gpa1_read(w->vm, at, &entry, size))
 		entry = size == 4 ? 0xffffffffull : ~0ull;
 	w->entry[w->level] = entry;
 	if (!(entry & PTE_P))
@@ -134,6 +147,14 @@ static enum step walk_tables(struct walk *w)
 	}
 }
 
+/* SDM 3C "Exit Qualification for EPT Violations", advanced information. */
+static u64 page_rights(const struct mmu_paging *p, const struct mmu_rights *r)
+{
+	bool nx = r->nx && (p->cr4 & CR4_PAE) && (p->efer & EFER_NXE);
+
+	return (r->u ? EPTQ_GLA_USER : 0) | (r->w ? EPTQ_GLA_WRITABLE : 0) | (nx ? EPTQ_GLA_NX : 0);
+}
+
 static struct mmu_translation translation(const struct walk *w)
 {
 	u64 leaf = w->entry[w->level];
@@ -145,28 +166,33 @@ static struct mmu_translation translation(const struct walk *w)
 	return (struct mmu_translation){
 		.gpa = GPA1(page | (w->gva & within)),
 		.shift = level_shift(w, w->level),
+		.page_rights = unlikely(w->p->stage2) ? page_rights(w->p, &w->rights) : 0,
 	};
 }
 
-/* false: an entry is no longer what was judged. */
-static bool set_flags(struct walk *w, enum mmu_access access)
+/* STEP_LEAF: all is set. STEP_TABLE: an entry is no longer what was judged. */
+static enum step set_flags(struct walk *w, enum mmu_access access)
 {
 	u32 level;
 
 	for (level = w->top; level >= w->level; level--) {
 		u64 judged = w->entry[level], now = judged, flags = PTE_A;
+		gpa1_t at;
 
 		if (level == w->level && access == MMU_WRITE)
 			flags |= PTE_D;
 		if ((judged & flags) == flags)
 			continue;
-		if (!op_gpa1_cmpxchg(w->vm, w->at[level], entry_size(w), &now, judged | flags))
+		at = w->at[level];
+		if (!locate_entry(w, EPTQ_WRITE, &at))
+			return STEP_STAGE2;
+		if (!op_gpa1_cmpxchg(w->vm, at, entry_size(w), &now, judged | flags))
 			continue;
 		if (now != judged)
-			return false;
+			return STEP_TABLE;
 		w->entry[level] = judged | flags;
 	}
-	return true;
+	return STEP_LEAF;
 }
 
 static u32 walk_error(const struct walk *w, enum step step, enum mmu_access access, u32 flags)
@@ -196,15 +222,21 @@ static bool run(struct walk *w, enum mmu_access access, u32 flags, bool commit,
 		enum step step = walk_tables(w);
 		u32 error = walk_error(w, step, access, flags);
 
-		if (step != STEP_LEAF || error) {
-			*fault = (struct mmu_fault){ .error_code = error, .cr2 = w->gva };
-			return false;
-		}
-		if (!commit || set_flags(w, access))
+		if (step == STEP_LEAF && !error && commit)
+			step = set_flags(w, access);
+		if (step == STEP_TABLE)
+			continue;
+		if (step == STEP_LEAF && !error)
 			return true;
+		*fault = (struct mmu_fault){
+			.error_code = error, .cr2 = w->gva, .stage2 = step == STEP_STAGE2,
+		};
+		return false;
 	}
 	/* Somebody rewrites the tables faster than they can be walked: a spurious #PF. */
-	*fault = (struct mmu_fault){ mmu_access_bits(w->p, access, flags), w->gva };
+	*fault = (struct mmu_fault){
+		.error_code = mmu_access_bits(w->p, access, flags), .cr2 = w->gva,
+	};
 	return false;
 }
 
@@ -216,7 +248,10 @@ bool mmu_walk(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mmu_acc
 	if (w.mode != MODE_LONG)
 		w.gva &= 0xffffffff;
 	if (!(p->cr0 & CR0_PG)) {
-		*t = (struct mmu_translation){ .gpa = GPA1(w.gva), .shift = MMU_UNPAGED };
+		*t = (struct mmu_translation){
+			.gpa = GPA1(w.gva), .shift = MMU_UNPAGED,
+			.page_rights = EPTQ_GLA_USER | EPTQ_GLA_WRITABLE,
+		};
 		return true;
 	}
 	if (!run(&w, access, flags, commit, fault))
@@ -232,7 +267,7 @@ bool mmu_walk_path(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mm
 
 	if (!(p->cr0 & CR0_PG)) {
 		path->level = 0;
-		path->t = (struct mmu_translation){ GPA1((u32)gva.v), .shift = MMU_UNPAGED };
+		path->t = (struct mmu_translation){ .gpa = GPA1((u32)gva.v), .shift = MMU_UNPAGED };
 		return true;
 	}
 	if (w.mode != MODE_LONG)
@@ -245,6 +280,12 @@ bool mmu_walk_path(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mm
 	return true;
 }
 
+/* Does more than the tables decide about reads: EFLAGS.AC, or a protection key's register? */
+static bool depends_on_more(const struct walk *w)
+{
+	return w->p->cr4 & (w->rights.u ? CR4_SMAP | CR4_PKE : CR4_PKS);
+}
+
 /* What a finished walk read and where, for mmu_memo_find(). */
 static void remember(const struct walk *w, gpa1_t page, struct mmu_memo *memo)
 {
@@ -253,7 +294,7 @@ static void remember(const struct walk *w, gpa1_t page, struct mmu_memo *memo)
 
 	memo->page = MMU_MEMO_EMPTY;
 	memo->to = op_gpa1_ptr(w->vm, page, PAGE_SIZE);
-	if (!memo->to || w->top > MMU_MEMO_LEVELS || (w->rights.u && (w->p->cr4 & CR4_SMAP)))
+	if (!memo->to || w->top > MMU_MEMO_LEVELS || depends_on_more(w))
 		return;
 	for (level = 1; level <= MMU_MEMO_LEVELS; level++) {
 		memo->value[level - 1] = 0;

@@ -16,6 +16,16 @@
 
 struct vm;
 
+/*
+ * What lies between a guest's physical addresses and L1's: the EPT that L1 has
+ * for L2. locate() judges an access, told as a processor tells a violation of it
+ * (EPTQ_*), and says where it goes. false: it must not be; mmu_fault.stage2 is set,
+ * and whoever made this knows what comes of it.
+ */
+struct mmu_stage2 {
+	bool (*locate)(struct mmu_stage2 *s, gva_t gva, gpa2_t gpa, u64 access, gpa1_t *at);
+};
+
 struct mmu_paging {
 	u64 cr0, cr3, cr4, efer, rflags;
 	u64 pdpte[4];		/* PAE paging only: as the processor loaded them */
@@ -23,6 +33,7 @@ struct mmu_paging {
 	u8 maxphyaddr;
 	u8 cpl;
 	bool pg_1g;
+	struct mmu_stage2 *stage2;	/* NULL: physical addresses are L1's */
 };
 
 enum mmu_access { MMU_READ, MMU_WRITE, MMU_FETCH };
@@ -33,8 +44,9 @@ enum mmu_access { MMU_READ, MMU_WRITE, MMU_FETCH };
 #define MMU_AS_FETCH 2u
 
 struct mmu_translation {
-	gpa1_t gpa;
+	gpa1_t gpa;		/* with a stage2: of L2 */
 	u8 shift;		/* of the page, or MMU_UNPAGED */
+	u64 page_rights;	/* with a stage2: EPTQ_ADVANCED bits of an access to the page */
 };
 
 #define MMU_UNPAGED 64u		/* paging is off */
@@ -50,6 +62,7 @@ struct mmu_path {
 struct mmu_fault {
 	u32 error_code;
 	u64 cr2;
+	bool stage2;		/* no #PF: see struct mmu_stage2 */
 };
 
 /* true: *t; false: *fault. Sets accessed and dirty flags only with commit. */
@@ -60,6 +73,9 @@ bool mmu_walk(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mmu_acc
 bool mmu_walk_path(struct vm *vm, const struct mmu_paging *p, gva_t gva, enum mmu_access access,
 		   u32 flags, struct mmu_path *path, struct mmu_fault *fault);
 
+/* Would all of it be allowed? A stage2 may log it and set its flags. */
+bool mmu_gva_check(struct vm *vm, const struct mmu_paging *p, gva_t gva, size_t len,
+		   enum mmu_access access, u32 flags, struct mmu_fault *fault);
 bool mmu_gva_read(struct vm *vm, const struct mmu_paging *p, gva_t gva, void *buf, size_t len,
 		  u32 flags, struct mmu_fault *fault);
 /* Nothing is written unless every page of the range may be. */

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "mmu/guest_walk.h"
 #include "nested/check.h"
 #include "nested/nested.h"
 
@@ -68,6 +69,31 @@ enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_inf
 void nested_read_exit_info(struct nested_vcpu *n, u32 reason, struct nested_exit_info *info);
 /* exit_ept.c: an EPT violation or misconfiguration of L2. */
 enum nested_verdict nested_ept_exit(struct nested_vcpu *n, u32 reason);
+
+/* An access of L2 to its physical memory, told as a processor tells a violation. */
+struct nested_ept_access {
+	gpa2_t gpa;
+	u64 qualification;
+	enum ept02_verdict verdict;
+	struct ept02_fault fault;
+};
+/* exit_ept.c: ept12 judges it; what it allows is mapped, flagged and logged. */
+void nested_ept_judge(struct nested_vcpu *n, struct nested_ept_access *a);
+/* It was not allowed: L1 gets an exit that info knows the rest of, or L2 a #VE. */
+enum nested_verdict nested_ept_refuse(struct nested_vcpu *n, const struct nested_ept_access *a,
+				      struct nested_exit_info *info);
+
+/* stage2.c: memory operands of L2 that L0 accesses in its place. */
+struct nested_stage2 {
+	struct mmu_stage2 stage2;
+	struct nested_vcpu *n;
+	gva_t gva;			/* of the access judged last */
+	struct nested_ept_access access;
+};
+/* What L2's paging goes through on the way to L1's memory; NULL: nothing. */
+struct mmu_stage2 *nested_stage2_init(struct nested_vcpu *n, struct nested_stage2 *a);
+/* The access failed there (mmu_fault.stage2), and what comes of that happens. */
+struct outcome nested_stage2_failed(struct nested_stage2 *a);
 /* vmfunc.c: L2 executed VMFUNC. */
 enum nested_verdict nested_vmfunc(struct nested_vcpu *n);
 
@@ -103,4 +129,5 @@ static inline bool nested_pae(u64 cr0, u64 cr4, bool ia32e)
 	return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !ia32e;
 }
 
+/* fail.c: what the checks of vmcs12 ask. */
 void nested_check_env(struct nested_vcpu *n, struct nested_vmcs *s, struct check_env *e);

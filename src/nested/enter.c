@@ -12,18 +12,6 @@
 #include "engine_ops.h"
 #include "nested/slots.h"
 
-void nested_check_env(struct nested_vcpu *n, struct nested_vmcs *s, struct check_env *e)
-{
-	*e = (struct check_env){
-		.vm = n->vm,
-		.caps = &n->caps,
-		.v = s->v,
-		.lma = op_hw_read(n, VMCS_GUEST_EFER) & EFER_LMA,
-		.vmptr = s->gpa.v,
-		.vmxon_region = n->vmxon_region.v,
-	};
-}
-
 static struct outcome explained(struct nested_vcpu *n, const struct check_env *e,
 				const struct check_failure *f, struct outcome o)
 {

@@ -182,17 +182,10 @@ static bool owns_exception(struct nested_vcpu *n)
 	return nested_l1_wants_exception(n, (u32)info & INTR_VECTOR, error_code);
 }
 
-/*
- * L0 watches ports that end the machine. INS and OUTS of L2 to one that L1 gives
- * away are L1's all the same: L0 must not touch memory at an address of L2's
- * paging as if it were L1's.
- */
 static bool owns_io(struct nested_vcpu *n)
 {
 	u64 qual = op_hw_read(n, VMCS_EXIT_QUALIFICATION);
 
-	if (qual & IOQ_STRING)
-		return true;
 	return nested_l1_wants_io(n, IOQ_PORT(qual), IOQ_SIZE(qual));
 }
 

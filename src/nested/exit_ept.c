@@ -66,15 +66,6 @@ static void log_page(struct nested_vcpu *n, struct nested_vmcs *s, gpa2_t gpa)
 	nested_set_field(s, VF_PML_INDEX, (index - 1) & 0xffff);
 }
 
-static enum nested_verdict log_full(struct nested_vcpu *n, u64 qual)
-{
-	struct nested_exit_info info;
-
-	nested_read_exit_info(n, EXIT_PML_FULL, &info);
-	info.qualification = qual & EPTQ_NMI_UNBLOCKED;
-	return nested_reflect(n, &info);
-}
-
 /* SDM 3C "Virtualization-Exception Information": what L2 finds at the address of L1's choice. */
 struct ve_area {
 	u32 reason;
@@ -119,38 +110,69 @@ static enum nested_verdict raise_ve(struct nested_vcpu *n, struct nested_vmcs *s
 	return nested_reflect(n, info);
 }
 
-enum nested_verdict nested_ept_exit(struct nested_vcpu *n, u32 reason)
+static always_inline void judge(struct nested_vcpu *n, struct nested_ept_access *a)
 {
 	struct nested_vmcs *s = n->current;
-	gpa2_t gpa = GPA2(op_hw_read(n, VMCS_GUEST_PHYSICAL_ADDRESS));
-	u64 qual = reason == EXIT_EPT_VIOLATION ? op_hw_read(n, VMCS_EXIT_QUALIFICATION) : 0;
-	struct nested_exit_info info;
-	struct ept02_fault fault = { .gpa1 = GPA1(gpa.v) };
-	enum ept02_verdict verdict = EPT02_L0;
 
+	a->verdict = EPT02_L0;
+	a->fault.gpa1 = GPA1(a->gpa.v);
+	a->fault.dirtied = false;
 	if (nested_uses_ept(s))
-		verdict = ept02_fault_logged(n->ept02s, nested_ept02(n, s), gpa, qual,
-					     logs(s) && s->v[VF_PML_INDEX] >= PML_ENTRIES, &fault);
-	if (fault.dirtied && logs(s))
-		log_page(n, s, gpa);
-	switch (verdict) {
-	case EPT02_REFLECT_VIOLATION:
-	case EPT02_REFLECT_MISCONFIG:
-		nested_read_exit_info(n, reason, &info);
-		info.reason = verdict == EPT02_REFLECT_MISCONFIG ? EXIT_EPT_MISCONFIG :
-								   EXIT_EPT_VIOLATION;
-		info.qualification = verdict == EPT02_REFLECT_MISCONFIG ? 0 : fault.qualification;
-		if (fault.convertible && becomes_ve(n, s, &info))
-			return raise_ve(n, s, &info);
-		return nested_reflect(n, &info);
-	case EPT02_L0:
-		if (!op_gpa1_fault(n->vm, fault.gpa1, qual & EPTQ_WRITE))
-			op_vm_kill(n, "L2 uses memory that L0 cannot map");
-		break;
+		a->verdict = ept02_fault_logged(n->ept02s, nested_ept02(n, s), a->gpa,
+						a->qualification,
+						logs(s) && s->v[VF_PML_INDEX] >= PML_ENTRIES,
+						&a->fault);
+	if (a->fault.dirtied && logs(s))
+		log_page(n, s, a->gpa);
+}
+
+void nested_ept_judge(struct nested_vcpu *n, struct nested_ept_access *a)
+{
+	judge(n, a);
+}
+
+static always_inline enum nested_verdict refuse(struct nested_vcpu *n,
+						const struct nested_ept_access *a,
+						struct nested_exit_info *info)
+{
+	switch (a->verdict) {
 	case EPT02_LOG_FULL:
-		return log_full(n, qual);
-	case EPT02_FILLED:
+		info->reason = EXIT_PML_FULL;
+		info->qualification = a->qualification & EPTQ_NMI_UNBLOCKED;
 		break;
+	case EPT02_REFLECT_MISCONFIG:
+		info->reason = EXIT_EPT_MISCONFIG;
+		info->qualification = 0;
+		break;
+	default:
+		info->reason = EXIT_EPT_VIOLATION;
+		info->qualification = a->fault.qualification;
+		if (a->fault.convertible && becomes_ve(n, n->current, info))
+			return raise_ve(n, n->current, info);
 	}
-	return absorb(n, qual);
+	return nested_reflect(n, info);
+}
+
+enum nested_verdict nested_ept_refuse(struct nested_vcpu *n, const struct nested_ept_access *a,
+				      struct nested_exit_info *info)
+{
+	return refuse(n, a, info);
+}
+
+enum nested_verdict nested_ept_exit(struct nested_vcpu *n, u32 reason)
+{
+	struct nested_exit_info info;
+	struct nested_ept_access a;
+
+	a.gpa = GPA2(op_hw_read(n, VMCS_GUEST_PHYSICAL_ADDRESS));
+	a.qualification = reason == EXIT_EPT_VIOLATION ?
+			  op_hw_read(n, VMCS_EXIT_QUALIFICATION) : 0;
+	judge(n, &a);
+	if (a.verdict == EPT02_L0 &&
+	    !op_gpa1_fault(n->vm, a.fault.gpa1, a.qualification & EPTQ_WRITE))
+		op_vm_kill(n, "L2 uses memory that L0 cannot map");
+	if (a.verdict == EPT02_FILLED || a.verdict == EPT02_L0)
+		return absorb(n, a.qualification);
+	nested_read_exit_info(n, a.verdict == EPT02_LOG_FULL ? EXIT_PML_FULL : reason, &info);
+	return refuse(n, &a, &info);
 }

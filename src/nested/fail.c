@@ -9,6 +9,18 @@
 #include "engine_ops.h"
 #include "nested/slots.h"
 
+void nested_check_env(struct nested_vcpu *n, struct nested_vmcs *s, struct check_env *e)
+{
+	*e = (struct check_env){
+		.vm = n->vm,
+		.caps = &n->caps,
+		.v = s->v,
+		.lma = op_hw_read(n, VMCS_GUEST_EFER) & EFER_LMA,
+		.vmptr = s->gpa.v,
+		.vmxon_region = n->vmxon_region.v,
+	};
+}
+
 /*
  * vmcs02 (current) was made for an entry that did not happen: the event must not
  * be injected by the next one, nor may MSRs of the list pass for vmcs12's.

@@ -128,10 +128,10 @@ struct outcome nested_vmx_instruction(struct nested_vcpu *n, u32 reason)
 		return INSN_FAULT(&in, OUTCOME_UD, why);
 	if (op_hw_read(n, VMCS_GUEST_SS_AR) & AR_DPL)	/* the CPL */
 		return INSN_FAULT(&in, OUTCOME_GP, "CPL is not 0");
-	if (unlikely(n->in_l2))
-		return insn_absent_field(&in);
 	if (row->operands)
 		in.info = (u32)op_hw_read(n, VMCS_EXIT_INSTR_INFO);
+	if (unlikely(n->in_l2))
+		return insn_absent_field(&in, reason == EXIT_VMWRITE);
 	return row->run(&in);
 }
 

@@ -40,7 +40,7 @@ struct outcome insn_vmptrst(const struct nested_insn *in);
 /* instr_field.c */
 struct outcome insn_vmread(const struct nested_insn *in);
 struct outcome insn_vmwrite(const struct nested_insn *in);
-struct outcome insn_absent_field(const struct nested_insn *in);
+struct outcome insn_absent_field(const struct nested_insn *in, bool write);
 /* instr_invalidate.c */
 struct outcome insn_invept(const struct nested_insn *in);
 struct outcome insn_invvpid(const struct nested_insn *in);

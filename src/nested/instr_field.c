@@ -70,11 +70,17 @@ struct outcome insn_vmwrite(const struct nested_insn *in)
 
 /*
  * VMREAD or VMWRITE of L2 by VMCS shadowing, of a field that L1 has not got: for
- * others the hardware serves L2. The memory operand is not looked at.
+ * others the hardware serves L2.
  */
-struct outcome insn_absent_field(const struct nested_insn *in)
+struct outcome insn_absent_field(const struct nested_insn *in, bool write)
 {
+	struct outcome o;
+	u64 value;
+
 	if (in->n->current->v[VF_VMCS_LINK_POINTER] == NESTED_NO_VMPTR.v)
 		return OUTCOME_INVALID;
+	if (write && !INSN_IS_REGISTER(in->info) &&
+	    !nested_operand_read_l2(in, &value, operand_size(in), &o))
+		return o;
 	return OUTCOME_VALID(VMERR_UNSUPPORTED_FIELD);
 }

@@ -1,12 +1,13 @@
 /*
- * Registers and memory operands of VMX instructions: effective address, the
- * segment's say on it, then memory through L1's paging. Compatibility, real and
- * virtual-8086 mode never get here: the prologue refused them.
+ * Registers and memory operands of VMX instructions, and of INS and OUTS: effective
+ * address, the segment's say on it, then memory through paging, and for an L2 through
+ * L1's EPT. Of VMX instructions those in compatibility, real and virtual-8086
+ * mode never get here: the prologue refused them.
  */
 #include "nested/operand.h"
 
 #include "engine_ops.h"
-#include "mmu/guest_walk.h"
+#include "nested/engine.h"
 #include "x86.h"
 
 #define INFO_SCALE(info) ((info) & 3)
@@ -70,22 +71,20 @@ bool nested_is_canonical(u64 a, u64 cr4)
 	return (u64)((s64)(a << unused) >> unused) == a;
 }
 
-static u64 base64(const struct nested_insn *in)
+static u64 base64(struct nested_vcpu *n, unsigned seg)
 {
-	unsigned seg = INFO_SEGMENT(in->info);
-
 	if (likely(seg != SEG_FS && seg != SEG_GS))
 		return 0;
-	return op_hw_read(in->n, seg == SEG_FS ? VMCS_GUEST_FS_BASE : VMCS_GUEST_GS_BASE);
+	return op_hw_read(n, seg == SEG_FS ? VMCS_GUEST_FS_BASE : VMCS_GUEST_GS_BASE);
 }
 
-static bool linear64(const struct nested_insn *in, u64 ea, size_t len, u64 cr4,
+static bool linear64(struct nested_vcpu *n, unsigned seg, u64 ea, size_t len, u64 cr4,
 		     gva_t *out, struct outcome *fault)
 {
-	u64 linear = ea + base64(in);
+	u64 linear = ea + base64(n, seg);
 
 	if (!nested_is_canonical(linear, cr4) || !nested_is_canonical(linear + len - 1, cr4))
-		return segment_fault(INFO_SEGMENT(in->info), fault);
+		return segment_fault(seg, fault);
 	*out = GVA(linear);
 	return true;
 }
@@ -104,26 +103,34 @@ static bool segment_allows(u32 ar, u64 limit, u64 first, u64 last, bool write)
 	return last <= limit;
 }
 
-static bool linear32(const struct nested_insn *in, u64 ea, size_t len, bool write,
+static bool linear32(struct nested_vcpu *n, unsigned seg, u64 ea, size_t len, bool write,
 		     gva_t *out, struct outcome *fault)
 {
-	unsigned seg = INFO_SEGMENT(in->info);
-	u32 ar = (u32)op_hw_read(in->n, VMCS_GUEST_ES_AR + 2 * seg);
-	u64 limit = op_hw_read(in->n, VMCS_GUEST_ES_LIMIT + 2 * seg);
+	u32 ar = (u32)op_hw_read(n, VMCS_GUEST_ES_AR + 2 * seg);
+	u64 limit = op_hw_read(n, VMCS_GUEST_ES_LIMIT + 2 * seg);
 
 	if (!segment_allows(ar, limit, ea, ea + len - 1, write))
 		return segment_fault(seg, fault);
-	*out = GVA((u32)(op_hw_read(in->n, VMCS_GUEST_ES_BASE + 2 * seg) + ea));
+	*out = GVA((u32)(op_hw_read(n, VMCS_GUEST_ES_BASE + 2 * seg) + ea));
 	return true;
 }
 
+/* An operand found: its linear address, and the paging that it goes through. */
+struct place {
+	gva_t gva;
+	struct mmu_paging paging;
+	struct nested_stage2 stage2;
+};
+
 /*
- * The bits that steer translation are L1's own in vmcs01: L0 masks only such
- * as VMXE and NE. PKRU stays in the register and is not asked.
+ * The bits that steer translation are the guest's own: L0 masks only such as VMXE
+ * and NE, and L1's masks for L2 say what L2 reads, not what it runs with.
  */
-static void load_paging(const struct nested_insn *in, struct mmu_paging *p)
+static void load_paging(const struct nested_insn *in, struct place *at)
 {
 	struct nested_vcpu *n = in->n;
+	struct mmu_paging *p = &at->paging;
+	u64 pkrs;
 
 	*p = (struct mmu_paging){
 		.cr0 = op_hw_read(n, VMCS_GUEST_CR0),
@@ -131,22 +138,54 @@ static void load_paging(const struct nested_insn *in, struct mmu_paging *p)
 		.cr4 = op_hw_read(n, VMCS_GUEST_CR4),
 		.efer = in->efer,
 		.maxphyaddr = n->caps.maxphyaddr,
+		.cpl = in->cpl,
 		.pg_1g = n->caps.pg_1g,
 	};
+	if (unlikely(n->in_l2))
+		p->stage2 = nested_stage2_init(n, &at->stage2);
 	if (p->cr4 & CR4_SMAP)	/* EFLAGS.AC matters only then */
 		p->rflags = op_hw_read(n, VMCS_GUEST_RFLAGS);
+	if (p->cr4 & CR4_PKE)
+		p->pkru = op_pkru(n);
+	if ((p->cr4 & CR4_PKS) && op_msr_read(n, MSR_IA32_PKRS, &pkrs))
+		p->pkrs = (u32)pkrs;
 	if (!(p->cr4 & CR4_PAE) || (p->efer & EFER_LMA))
 		return;
 	for (unsigned i = 0; i < 4; i++)
 		p->pdpte[i] = op_hw_read(n, VMCS_GUEST_PDPTE0 + 2 * i);
 }
 
-static bool locate(const struct nested_insn *in, u64 ea, size_t len, bool write,
-		   struct mmu_paging *p, gva_t *gva, struct outcome *fault)
+static bool locate(const struct nested_insn *in, unsigned seg, u64 ea, size_t len, bool write,
+		   struct place *at, struct outcome *fault)
 {
-	load_paging(in, p);
-	return in->mode64 ? linear64(in, ea, len, p->cr4, gva, fault) :
-			    linear32(in, ea, len, write, gva, fault);
+	load_paging(in, at);
+	return in->mode64 ? linear64(in->n, seg, ea, len, at->paging.cr4, &at->gva, fault) :
+			    linear32(in->n, seg, ea, len, write, &at->gva, fault);
+}
+
+static bool paging_fault(struct place *at, const struct mmu_fault *pf, struct outcome *fault)
+{
+	*fault = pf->stage2 ? nested_stage2_failed(&at->stage2) :
+			      OUTCOME_PF(pf->error_code, pf->cr2);
+	return false;
+}
+
+static bool read_place(const struct nested_insn *in, struct place *at, void *to, size_t len,
+		       struct outcome *fault)
+{
+	struct mmu_fault pf;
+
+	return mmu_gva_read(in->n->vm, &at->paging, at->gva, to, len, 0, &pf) ||
+	       paging_fault(at, &pf, fault);
+}
+
+static bool write_place(const struct nested_insn *in, struct place *at, const void *from,
+			size_t len, struct outcome *fault)
+{
+	struct mmu_fault pf;
+
+	return mmu_gva_write(in->n->vm, &at->paging, at->gva, from, len, 0, &pf) ||
+	       paging_fault(at, &pf, fault);
 }
 
 static struct mmu_memo *memo_of(struct nested_vcpu *n, u64 linear)
@@ -162,7 +201,7 @@ static const void *find_operand(const struct nested_insn *in, u64 ea, size_t len
 
 	if (unlikely(!in->mode64))
 		return NULL;
-	linear = ea + base64(in);
+	linear = ea + base64(n, INFO_SEGMENT(in->info));
 	return mmu_memo_find(n->vm, memo_of(n, linear), op_hw_read(n, VMCS_GUEST_CR3),
 			     op_hw_read(n, VMCS_GUEST_CR4), in->efer, linear, len);
 }
@@ -186,9 +225,8 @@ bool nested_operand_read(const struct nested_insn *in, u64 *to, size_t len, stru
 {
 	u64 ea = effective_address(in);
 	const u8 *found = find_operand(in, ea, len);
-	struct mmu_paging p;
 	struct mmu_fault pf;
-	gva_t gva;
+	struct place at;
 
 	if (likely(found)) {
 		__builtin_memcpy(&to[0], found, sizeof(u64));
@@ -196,25 +234,92 @@ bool nested_operand_read(const struct nested_insn *in, u64 *to, size_t len, stru
 			__builtin_memcpy(&to[1], found + sizeof(u64), sizeof(u64));
 		return true;
 	}
-	if (!locate(in, ea, len, false, &p, &gva, fault))
-		return false;
-	if (read_memory(in, &p, gva, to, len, &pf))
-		return true;
-	*fault = OUTCOME_PF(pf.error_code, pf.cr2);
-	return false;
+	return locate(in, INFO_SEGMENT(in->info), ea, len, false, &at, fault) &&
+	       (read_memory(in, &at.paging, at.gva, to, len, &pf) || paging_fault(&at, &pf, fault));
+}
+
+bool nested_operand_read_l2(const struct nested_insn *in, u64 *to, size_t len,
+			    struct outcome *fault)
+{
+	struct place at;
+
+	return locate(in, INFO_SEGMENT(in->info), effective_address(in), len, false, &at, fault) &&
+	       read_place(in, &at, to, len, fault);
 }
 
 bool nested_operand_write(const struct nested_insn *in, const void *from, size_t len,
 			  struct outcome *fault)
 {
-	struct mmu_paging p;
-	struct mmu_fault pf;
-	gva_t gva;
+	struct place at;
 
-	if (!locate(in, effective_address(in), len, true, &p, &gva, fault))
-		return false;
-	if (mmu_gva_write(in->n->vm, &p, gva, from, len, 0, &pf))
+	return locate(in, INFO_SEGMENT(in->info), effective_address(in), len, true, &at, fault) &&
+	       write_place(in, &at, from, len, fault);
+}
+
+/* A processor that does not tell (IA32_VMX_BASIC bit 54): as if there were no prefixes. */
+static u32 string_info(const struct nested_insn *in)
+{
+	u32 size = in->mode64 ? 2 : op_hw_read(in->n, VMCS_GUEST_CS_AR) & AR_DB ? 1 : 0;
+
+	if (in->n->hw->basic & BASIC_INS_OUTS)
+		return (u32)op_hw_read(in->n, VMCS_EXIT_INSTR_INFO);
+	return size << 7 | SEG_DS << 15;
+}
+
+void nested_string_decode(struct nested_vcpu *n, bool to_memory, struct nested_string *s)
+{
+	static const u64 mask[] = { 0xffff, 0xffffffff, ~0ull };
+	struct nested_insn *in = &s->in;
+
+	*in = (struct nested_insn){ .n = n, .efer = op_hw_read(n, VMCS_GUEST_EFER) };
+	in->mode64 = (in->efer & EFER_LMA) && (op_hw_read(n, VMCS_GUEST_CS_AR) & AR_L);
+	in->cpl = (u8)((op_hw_read(n, VMCS_GUEST_SS_AR) & AR_DPL) >> AR_DPL_SHIFT);
+	in->info = string_info(in);
+	s->segment = to_memory ? SEG_ES : INFO_SEGMENT(in->info);
+	s->mask = mask[MIN(INFO_ADDRESS_SIZE(in->info), 2u)];
+	s->offset = n->gpr[to_memory ? GPR_RDI : GPR_RSI] & s->mask;
+}
+
+static bool find_string(const struct nested_string *s, size_t len, bool write, struct place *at,
+			struct outcome *fault)
+{
+	return locate(&s->in, s->segment, s->offset, len, write, at, fault);
+}
+
+/* SDM 3A "Interrupt 17-Alignment Check Exception". */
+static bool aligned(const struct nested_string *s, const struct place *at, size_t len,
+		    struct outcome *fault)
+{
+	if (likely(!(at->gva.v & (len - 1))) || s->in.cpl != 3 || !(at->paging.cr0 & CR0_AM) ||
+	    !(op_hw_read(s->in.n, VMCS_GUEST_RFLAGS) & RFLAGS_AC))
 		return true;
-	*fault = OUTCOME_PF(pf.error_code, pf.cr2);
+	*fault = OUTCOME_FAULT(X86_AC, 0);
 	return false;
+}
+
+bool nested_string_read(const struct nested_string *s, void *to, size_t len,
+			struct outcome *fault)
+{
+	struct place at;
+
+	return find_string(s, len, false, &at, fault) && aligned(s, &at, len, fault) &&
+	       read_place(&s->in, &at, to, len, fault);
+}
+
+bool nested_string_check(const struct nested_string *s, size_t len, struct outcome *fault)
+{
+	struct mmu_fault pf;
+	struct place at;
+
+	return find_string(s, len, true, &at, fault) && aligned(s, &at, len, fault) &&
+	       (mmu_gva_check(s->in.n->vm, &at.paging, at.gva, len, MMU_WRITE, 0, &pf) ||
+		paging_fault(&at, &pf, fault));
+}
+
+bool nested_string_write(const struct nested_string *s, const void *from, size_t len,
+			 struct outcome *fault)
+{
+	struct place at;
+
+	return find_string(s, len, true, &at, fault) && write_place(&s->in, &at, from, len, fault);
 }

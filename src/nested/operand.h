@@ -1,19 +1,22 @@
 /*
- * Operands of L1's VMX instructions, as the VM-exit instruction information and
- * the exit qualification describe them. Reads vmcs01, which is current.
+ * Operands of VMX instructions, INS and OUTS, as the VM-exit instruction information
+ * and the exit qualification describe them. Reads the VMCS of whoever executed
+ * it, L1 or L2, which is current.
  *
- * Always: a read or write that faults has changed nothing.
+ * Always: a read or write that faults has changed nothing but what a processor
+ * would have (flags and log of ept12).
  */
 #pragma once
 
 #include "nested/nested.h"
 
-/* An exit of L1 by a VMX instruction, decoded as far as the prologue needs it. */
+/* An exit by such an instruction, decoded as far as the prologue needs it. */
 struct nested_insn {
 	struct nested_vcpu *n;
 	const char *name;
 	u32 info;		/* VM-exit instruction information; 0: no operands */
 	bool mode64;		/* CS.L in IA-32e mode; else protected mode */
+	u8 cpl;
 	u64 efer;
 };
 
@@ -29,5 +32,25 @@ bool nested_is_canonical(u64 a, u64 cr4);
 
 /* The memory operand, 4, 8 or 16 bytes; false: *fault is what L1 gets instead. */
 bool nested_operand_read(const struct nested_insn *in, u64 *to, size_t len, struct outcome *fault);
+/* The same for a VMX instruction of L2, which may also come to OUT_INTERRUPTED. */
+bool nested_operand_read_l2(const struct nested_insn *in, u64 *to, size_t len,
+			    struct outcome *fault);
 bool nested_operand_write(const struct nested_insn *in, const void *from, size_t len,
 			  struct outcome *fault);
+
+/*
+ * INS (to memory) or OUTS: the operand at RDI or RSI. In any mode, at any CPL.
+ * mask: of the address size, which is the size of the counter as well.
+ */
+struct nested_string {
+	struct nested_insn in;
+	u32 segment;
+	u64 offset, mask;
+};
+void nested_string_decode(struct nested_vcpu *n, bool to_memory, struct nested_string *s);
+bool nested_string_read(const struct nested_string *s, void *to, size_t len,
+			struct outcome *fault);
+/* Would a write fault? Asked before the port is read. */
+bool nested_string_check(const struct nested_string *s, size_t len, struct outcome *fault);
+bool nested_string_write(const struct nested_string *s, const void *from, size_t len,
+			 struct outcome *fault);

@@ -13,6 +13,7 @@ enum outcome_kind {
 	OUT_VMFAIL_INVALID,	/* CF=1, RIP advanced */
 	OUT_VMFAIL_VALID,	/* ZF=1, VM-instruction error in vmcs12, RIP advanced */
 	OUT_ENTRY_FAIL,		/* L1 sees an exit with reason and qualification */
+	OUT_INTERRUPTED,	/* L1 has an exit of L2 instead, or L2 an exception: all is done */
 	OUT_ENTER_L2,		/* vmcs02 is ready and current: run it */
 	OUT_KILL,		/* the VM cannot go on */
 };

@@ -124,6 +124,7 @@ void vm_exit_vmx(struct vcpu *v)
 		break;
 	case OUT_ENTER_L2:
 	case OUT_ENTRY_FAIL:
+	case OUT_INTERRUPTED:
 		break;
 	}
 	if (vmxon != n->vmxon)

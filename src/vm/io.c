@@ -6,7 +6,7 @@
 
 #include "cpu/cpu.h"
 #include "debug/console.h"
-#include "mmu/guest_walk.h"
+#include "nested/operand.h"
 #include "vm/exits.h"
 #include "vm/power.h"
 #include "vm/regs.h"
@@ -84,41 +84,53 @@ static u32 in(u16 port, u32 size)
 	return size == 1 ? cpu_inb(port) : size == 2 ? cpu_inw(port) : cpu_inl(port);
 }
 
+static bool string_element(struct vcpu *v, const struct nested_string *s, u64 qual,
+			   struct outcome *fault)
+{
+	u32 size = IOQ_SIZE(qual), value = 0;
+
+	if (qual & IOQ_IN) {
+		if (!nested_string_check(s, size, fault))
+			return false;
+		value = in(IOQ_PORT(qual), size);
+		return nested_string_write(s, &value, size, fault);
+	}
+	if (!nested_string_read(s, &value, size, fault))
+		return false;
+	out(v, IOQ_PORT(qual), size, value);
+	return true;
+}
+
+/* As the processor writes a register of an address size: 32 bits clear the upper half. */
+static void update(u64 *reg, u64 value, u64 mask)
+{
+	*reg = mask == 0xffff ? (*reg & ~mask) | (value & mask) : value & mask;
+}
+
 /* One element of INS or OUTS; the instruction is repeated while elements are left. */
 static void string_io(struct vcpu *v, u64 qual)
 {
-	u32 size = IOQ_SIZE(qual), value = 0;
-	u32 index = qual & IOQ_IN ? GPR_RDI : GPR_RSI;
-	u64 info = vmx_read(VMCS_EXIT_INSTR_INFO) >> 7 & 7;
-	u64 mask = info == 0 ? 0xffff : info == 1 ? 0xffffffff : ~0ull;
-	bool down = vmx_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF;
-	u64 *reg = &v->frame.gpr[index], *count = &v->frame.gpr[GPR_RCX];
-	gva_t at = GVA(vmx_read(VMCS_GUEST_LINEAR_ADDRESS));
-	struct mmu_paging p;
-	struct mmu_fault fault;
-	bool ok;
+	u64 *reg = &v->frame.gpr[qual & IOQ_IN ? GPR_RDI : GPR_RSI];
+	u64 *count = &v->frame.gpr[GPR_RCX], step = IOQ_SIZE(qual);
+	struct nested_string s;
+	struct outcome fault;
 
-	if ((qual & IOQ_REP) && !(*count & mask)) {
+	nested_string_decode(&v->nested, qual & IOQ_IN, &s);
+	if ((qual & IOQ_REP) && !(*count & s.mask)) {
 		vcpu_done(v);
 		return;
 	}
-	vcpu_paging(v, &p);
-	if (qual & IOQ_IN) {
-		value = in(IOQ_PORT(qual), size);
-		ok = mmu_gva_write(v->vm, &p, at, &value, size, 0, &fault);
-	} else {
-		ok = mmu_gva_read(v->vm, &p, at, &value, size, 0, &fault);
-		if (ok)
-			out(v, IOQ_PORT(qual), size, value);
-	}
-	if (!ok) {
-		vcpu_fault(v, OUTCOME_PF(fault.error_code, fault.cr2));
+	if (!string_element(v, &s, qual, &fault)) {
+		if (fault.kind == OUT_FAULT)
+			vcpu_fault(v, fault);
 		return;
 	}
-	*reg = (*reg & ~mask) | ((*reg + (down ? -(u64)size : size)) & mask);
+	if (vmx_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF)
+		step = -step;
+	update(reg, *reg + step, s.mask);
 	if (qual & IOQ_REP) {
-		*count = (*count & ~mask) | ((*count - 1) & mask);
-		if (*count & mask) {
+		update(count, *count - 1, s.mask);
+		if (*count & s.mask) {
 			vcpu_iterated(v);
 			return;
 		}

@@ -62,7 +62,8 @@ void vcpu_fault(struct vcpu *v, struct outcome fault)
 	if (fault.vector != X86_DB)
 		vmx_write(VMCS_GUEST_RFLAGS, vmx_read(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 	if (v->nested.in_l2) {
-		nested_l2_fault(&v->nested, fault);
+		if (nested_l2_fault(&v->nested, fault) == NESTED_RESUME && fault.vector == X86_PF)
+			cpu_write_cr2(fault.value);
 		return;
 	}
 	/* Real mode delivers no error codes. */

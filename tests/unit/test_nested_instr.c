@@ -5,6 +5,7 @@
  */
 #include "nested_kit.h"
 
+#include "nested/engine.h"
 #include "nested/vpid.h"
 
 static struct {
@@ -20,6 +21,19 @@ struct outcome nested_enter(struct nested_vcpu *n)
 	(void)n;
 	seen.entries++;
 	return OUTCOME_ENTER_L2;
+}
+
+/* L2's operands are test_nested_stage2.c's affair. */
+struct mmu_stage2 *nested_stage2_init(struct nested_vcpu *n, struct nested_stage2 *s)
+{
+	(void)n, (void)s;
+	return NULL;
+}
+
+struct outcome nested_stage2_failed(struct nested_stage2 *s)
+{
+	(void)s;
+	return OUTCOME_UD;
 }
 
 void ept02_invalidate(struct ept02_set *set, u64 eptp12)

@@ -221,6 +221,31 @@ static void page_faults(void **state)
 	kit_end(&k);
 }
 
+/* SDM 3A "Protection Keys": the register may change between two reads, and nothing else. */
+static void protection_keys(void **state)
+{
+	static const u64 above[] = { KIT_TABLES, KIT_TABLES + 0x1000, KIT_TABLES + 0x2008 };
+	const u64 page = KIT_READ_ONLY - PAGE_SIZE, entry = KIT_TABLES + 0x3000 + (page >> 12 & 511) * 8;
+	const u32 info = INFO(0, 2, SEG_DS, -1, -1);
+	struct kit k;
+	u64 v;
+
+	(void)state;
+	kit_start(&k);
+	kit_poke(&k, entry, 5ull << 59 | page | 0x67);
+	for (unsigned i = 0; i < ARRAY_SIZE(above); i++)
+		kit_poke(&k, above[i], kit_peek(&k, above[i]) | BIT(2));
+	kit_set(&k, VMCS_GUEST_CR4, KIT_CR4 | CR4_PKE);
+	for (unsigned i = 0; i < 6; i++) {
+		k.hw.pkru = i & 1 ? 1u << 10 : ~(1u << 10);
+		if (i & 1)
+			assert_fault(read_at(&k, info, page, true, &v), X86_PF, PF_P | PF_PK);
+		else
+			assert_ok(read_at(&k, info, page, true, &v));
+	}
+	kit_end(&k);
+}
+
 static void registers(void **state)
 {
 	struct nested_insn in;
@@ -250,6 +275,7 @@ int main(void)
 		cmocka_unit_test(segments_in_protected_mode),
 		cmocka_unit_test(linear_addresses_wrap_in_protected_mode),
 		cmocka_unit_test(page_faults),
+		cmocka_unit_test(protection_keys),
 		cmocka_unit_test(registers),
 	};
 

@@ -151,6 +151,13 @@ static always_inline bool op_msr_write(struct nested_vcpu *n, u32 msr, u64 value
 	return vm_msr_write(n, msr, value);
 }
 
+/* The register, for whoever has CR4.PKE set. */
+static always_inline u32 op_pkru(struct nested_vcpu *n)
+{
+	(void)n;
+	return cpu_rdpkru();
+}
+
 static always_inline void op_vm_kill(struct nested_vcpu *n, const char *why)
 {
 	vm_kill_nested(n, why);

@@ -11,9 +11,13 @@ asm("t_rdmsr: rdmsr; nop; vmcall\n"
     "t_wrmsr: wrmsr; nop; vmcall\n"
     "t_in: in %dx, %al; nop; vmcall\n"
     "t_out: out %al, %dx; nop; vmcall\n"
+    "t_outs: outsb; nop; vmcall\n"
+    "t_rep: rep outsb; nop; vmcall\n"
     "t_sti_rdmsr: sti; rdmsr; vmcall\n"
-    "t_sti_in: sti; in %dx, %al; vmcall\n");
-extern const char t_rdmsr[], t_wrmsr[], t_in[], t_out[], t_sti_rdmsr[], t_sti_in[];
+    "t_sti_in: sti; in %dx, %al; vmcall\n"
+    "t_sti_rep: sti; rep outsb; vmcall\n");
+extern const char t_rdmsr[], t_wrmsr[], t_in[], t_out[], t_outs[], t_rep[];
+extern const char t_sti_rdmsr[], t_sti_in[], t_sti_rep[];
 
 #define MSR_BIOS_UPDATE	0x79
 #define KEYBOARD_STATUS		0x64
@@ -30,8 +34,12 @@ static const struct row {
 	{ "WRMSR that faults", t_wrmsr, MSR_VMX_BASIC, 0 },
 	{ "IN", t_in, 0, KEYBOARD_STATUS },
 	{ "OUT", t_out, 0, SHUTDOWN_PORT },
+	{ "OUTS", t_outs, 0, SHUTDOWN_PORT },
+	{ "REP OUTS", t_rep, 2, SHUTDOWN_PORT },
+	{ "REP OUTS of nothing", t_rep, 0, SHUTDOWN_PORT },
 	{ "STI, RDMSR", t_sti_rdmsr, MSR_FEATURE_CONTROL, 0 },
 	{ "STI, IN", t_sti_in, 0, KEYBOARD_STATUS },
+	{ "STI, REP OUTS", t_sti_rep, 2, SHUTDOWN_PORT },
 };
 
 static void reset(struct vm *vm, const struct row *row)
@@ -42,6 +50,7 @@ static void reset(struct vm *vm, const struct row *row)
 	vm->regs[RAX] = 'x';
 	vm->regs[RCX] = row->ecx;
 	vm->regs[RDX] = row->edx;
+	vm->regs[RSI] = (u64)"xyz";
 }
 
 static void monitor_trap(struct vm *vm, const struct row *row, bool trap)

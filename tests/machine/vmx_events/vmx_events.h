@@ -10,6 +10,7 @@
 #define GUEST_RSP_START		(WINDOW + 2 * PAGE_SIZE - 64)
 
 extern u64 *ept_root, *window_idt, *window_stack;
+extern u64 *window_directory;	/* the guest's table that maps them */
 
 void window_make(void);
 /* The state of vm_reset() with this IDT, stack and EPT; IDT vectors lead to a VMCALL that tells them. */
@@ -23,5 +24,6 @@ void test_vectoring(struct vm *vm);
 void test_state(struct vm *vm);
 void test_msrs(struct vm *vm);
 void test_stepping(struct vm *vm);
+void test_strings(struct vm *vm);
 
 #endif

@@ -5,7 +5,7 @@
  */
 #include "vmx_events.h"
 
-u64 *ept_root, *window_idt, *window_stack;
+u64 *ept_root, *window_directory, *window_idt, *window_stack;
 
 asm(".balign 16; event_stubs: .set n, 0; .rept 256; .balign 16; mov $n, %ebx; vmcall; iretq;"
     ".set n, n + 1; .endr");
@@ -21,10 +21,10 @@ void window_right(u64 page, u32 rights)
 void window_make(void)
 {
 	extern u64 pdpt[];
-	u64 *directory = page_alloc();
 
-	directory[0] = WINDOW | 0x83;
-	pdpt[5] = (u64)directory | 3;
+	window_directory = page_alloc();
+	window_directory[0] = WINDOW | 0x83;
+	pdpt[5] = (u64)window_directory | 3;
 	ept_root = ept_new();
 	ept_identity(ept_root, BIT(32), 2 << 20);
 	window_idt = page_alloc();
