@@ -14,6 +14,7 @@
 #include "debug/console.h"
 #include "debug/dump.h"
 #include "vm/acpi.h"
+#include "vm/bios_map.h"
 #include "vm/e820.h"
 
 #define VERSION "0.1"
@@ -127,5 +128,7 @@ void boot_main(u32 mbi)
 	boot_check_vmx();
 	keep_information(mbi);
 	find_rsdp();
+	if (!bios_map_install(hpa_to_ptr(HPA(0)), &info))
+		con_printf("BIOS: no room to answer for it where memory is; a guest that asks it will find L0's home there\n");
 	boot_call_on_stack(&info, start_vm, cpu_this()->stack_top);
 }
