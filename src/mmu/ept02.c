@@ -84,6 +84,7 @@ enum ept02_verdict ept02_fault_logged(struct ept02_set *set, struct ept02 *root,
 	*out = (struct ept02_fault){ 0 };
 	ept02_touch(set, root);
 	for (tries = 0; tries < MAX_RESTARTS; tries++) {
+		changes = set->ept01->changes;
 		fill.walk.rights = 0;
 		if (gpa2.v < BIT(EPT_GPA_BITS))
 			result = ept12_walk(set->vm, root->role, &set->caps12, gpa2, &fill.walk);
@@ -97,7 +98,6 @@ enum ept02_verdict ept02_fault_logged(struct ept02_set *set, struct ept02 *root,
 			return EPT02_REFLECT_VIOLATION;
 		}
 		out->gpa1 = fill.walk.gpa1;
-		changes = set->ept01->changes;
 		fill.map = ept01_lookup(set->ept01, out->gpa1);
 		if (!fill.map.present || (access & ~(u64)fill.map.perms))
 			return EPT02_L0;

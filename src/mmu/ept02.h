@@ -8,9 +8,12 @@
  * - A translation in an ept02 is one that ept12 gave when it was read, with
  *   rights that both ept12 and ept01 give. Whoever takes something away from
  *   ept01 calls ept02_unmap_gpa1() before the next VM entry.
- * - A table page belongs to one root, and the roots' roles differ; it goes
- *   back to the pool only with all of its root's pages, and is zeroed before
- *   anything else uses it.
+ * - INVEPT drops no table: it hides them all. The first fault that needs one
+ *   compares L1's table with what it was when the entries were made, keeps
+ *   those that are as they were, and opens it again (ept02_path.c).
+ * - A table page belongs to one root and one place in it, and the roots' roles
+ *   differ; it goes back to the pool only with all of its root's pages, and is
+ *   zeroed before anything else uses it.
  * - Memory is bounded by the pool, which is the set's alone: roots recycle
  *   each other's pages, those of the least recently used first, and at last
  *   their own. That costs time and nothing else.
@@ -26,7 +29,8 @@
 
 #define EPT02_ROOTS 32
 #define EPT02_REGIONS 512u
-#define EPT02_MIN_PAGES EPT_LEVELS	/* available in the pool: one for each level */
+/* Available in the pool: the root's, and for each table below it one more that tells its source. */
+#define EPT02_MIN_PAGES (2 * EPT_LEVELS - 1)
 
 /* A role is L1's EPTP, with this bit where L1 uses mode-based execute control. */
 #define EPT02_ROLE_MBEC BIT(62)
@@ -36,7 +40,7 @@ struct ept02 {
 	u64 eptp;		/* for vmcs02 */
 	u64 stamp;		/* changes when hardware may have cached what no longer holds */
 	u64 last_used;
-	u32 top;		/* entries of the root's page above this one are 0 */
+	u32 lost;		/* tables whose place a large page took */
 	u64 mapped[EPT02_REGIONS / 64];	/* 2-MiB regions of GPA1 that it may map, hashed */
 	struct mmu_chain pages;	/* its tables, the root's page apart */
 };
@@ -49,6 +53,7 @@ struct ept02_set {
 	struct ept_caps caps12;		/* what L1 is told */
 	u64 clock;
 	u64 stamp;			/* the last one given; never given twice */
+	u32 live;			/* a bit for each root that has tables which are not hidden */
 	struct ept02 roots[EPT02_ROOTS];
 };
 

@@ -1,7 +1,8 @@
 /*
- * When a fault needs a new table, what else L1's table maps there is mapped
- * with it: after L1's INVEPT one fault brings back 512 pages. Translations may
- * be cached before they are used (SDM 3C "Information That May Be Cached");
+ * When a fault needs a new table, or one that was hidden, what else L1's table
+ * maps there is mapped with it: after L1's INVEPT one fault brings back 512
+ * pages. Where an entry of L1's is as it was, so is L0's. Translations may be
+ * cached before they are used (SDM 3C "Information That May Be Cached");
  * with accessed flags on, those that have theirs set.
  *
  * Neighbours mostly differ in nothing but their address, and lie in the same
@@ -10,8 +11,7 @@
 #include "mmu/ept02_fill.h"
 #include "engine_ops.h"
 
-/* Entries read at a time, and how many of a table of large pages are mapped. */
-#define CHUNK 64u
+/* How many of a table of large pages are mapped. */
 #define LARGE_PAGES 16u
 
 struct around {
@@ -85,14 +85,6 @@ static void think(struct around *a, u64 entry)
 	a->leaf = ((gpa1 + a->offset) & ~a->within) | (a->bits & ~EPT_RIGHTS) | rights;
 }
 
-/* The leaf for one of L1's entries that nobody asked for; 0: none. */
-static u64 neighbour(struct around *a, u64 entry)
-{
-	if ((entry ^ a->entry) & ~a->within)
-		think(a, entry);
-	return a->leaf | (entry & a->keep);
-}
-
 /* The first thought is about the entry that was asked for, or the table below it. */
 static void begin(struct around *a, const struct ept02_fill *f, u32 level)
 {
@@ -107,27 +99,82 @@ static void begin(struct around *a, const struct ept02_fill *f, u32 level)
 	think(a, entry);
 }
 
-bool ept02_fill_around(const struct ept02_fill *f, u64 *table, u32 level)
+/* How many entries from first on are as they were; *entry is the one that is not. */
+static u32 unchanged(const u64 *source, const u64 *twin, u32 first, u64 *entry)
 {
-	u64 stamp = f->root->stamp, changes = f->set->ept01->changes;
-	u64 table12 = f->walk.at[level].v & PAGE_MASK, chunk[CHUNK];
-	u32 count = level > 1 ? LARGE_PAGES : EPT_ENTRIES, part = MIN(count, CHUNK);
-	u32 index = ept_index(f->gpa2.v, level), first = ALIGN_DOWN(index, count), end = first + count;
+	u32 i = first;
+
+#pragma GCC unroll 4
+	for (; i < EPT_ENTRIES; i++) {
+		*entry = READ_ONCE(source[i]);
+		if (*entry != twin[i])
+			break;
+	}
+	return i - first;
+}
+
+/* Changed entries for which the last thought will do; at least one. */
+static u32 changed(const struct around *a, const struct ept02_table *t, const u64 *source,
+		   u32 first, u64 entry)
+{
+	u64 thought = a->entry, within = a->within, keep = a->keep;
+	u64 leaf = a->leaf | (thought & keep), differs = entry ^ thought;
+	u32 i = first;
+
+	do {
+		t->twin[i] = entry;
+		t->entry[i] = leaf ^ (differs & keep);
+		if (++i == EPT_ENTRIES)
+			break;
+		entry = READ_ONCE(source[i]);
+		differs = entry ^ thought;
+	} while (!(differs & ~within));
+	return i - first;
+}
+
+static void around_small(struct around *a, const struct ept02_table *t, const u64 *source)
+{
+	u64 entry;
+	u32 i = 0;
+
+	t->note->top = EPT_ENTRIES - 1;
+	for (;;) {
+		i += unchanged(source, t->twin, i, &entry);
+		if (i == EPT_ENTRIES)
+			return;
+		if ((entry ^ a->entry) & ~a->within)
+			think(a, entry);
+		i += changed(a, t, source, i, entry);
+		if (i == EPT_ENTRIES)
+			return;
+	}
+}
+
+/* What leads to a table is left alone; so is what was compared and found right. */
+static void around_large(struct around *a, const struct ept02_table *t, const u64 *source)
+{
+	u32 index = ept_index(a->f->gpa2.v, a->level), first = ALIGN_DOWN(index, LARGE_PAGES);
+
+	t->note->top = MAX(t->note->top, (u16)(first + LARGE_PAGES - 1));
+	for (u32 i = first; i < first + LARGE_PAGES; i++) {
+		u64 entry = READ_ONCE(source[i]);
+
+		if (t->entry[i] || !entry || i == index)
+			continue;
+		if ((entry ^ a->entry) & ~a->within)
+			think(a, entry);
+		t->entry[i] = a->leaf | (entry & a->keep);
+		t->twin[i] = entry;
+	}
+}
+
+void ept02_around(const struct ept02_fill *f, const struct ept02_table *t, u32 level)
+{
 	struct around a;
-	u32 i;
 
 	begin(&a, f, level);
-	for (; first < end; first += part) {
-		gpa1_t at = GPA1(table12 + first * sizeof(u64));
-
-		/* Reading L1's memory may make vm/ change ept01 and drop this very root. */
-		if (!op_gpa1_read(f->set->vm, at, chunk, part * sizeof(u64)) ||
-		    stamp != f->root->stamp || changes != f->set->ept01->changes)
-			return false;
-		for (i = 0; i < part; i++) {
-			if (chunk[i] && first + i != index)
-				table[first + i] = neighbour(&a, chunk[i]);
-		}
-	}
-	return true;
+	if (level == 1)
+		around_small(&a, t, f->walk.table[level]);
+	else
+		around_large(&a, t, f->walk.table[level]);
 }

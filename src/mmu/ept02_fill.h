@@ -1,6 +1,6 @@
 /*
  * Between ept02.c, which decides that a translation may be mapped, and
- * ept02_fill.c and ept02_around.c, which map it. Not for others.
+ * ept02_fill.c, ept02_path.c and ept02_around.c, which map it. Not for others.
  */
 #pragma once
 
@@ -20,12 +20,24 @@ struct ept02_fill {
 
 /* Maps gpa2 with the largest page both levels allow; and what lies around it, if that is new ground. */
 void ept02_fill(const struct ept02_fill *f);
+/* A table of L0's on the way to gpa2, and the twin that tells what it was made of. */
+struct ept02_table {
+	struct mmu_note *note;
+	u64 *entry, *twin;
+};
+
+/* The tables from the root down to this level, by level; false: no pages left. */
+bool ept02_path(const struct ept02_fill *f, u32 leaf_level, struct ept02_table *path);
 /*
- * Maps what else L1's table around gpa2 maps into the new table of this level.
- * false: ept01 or the root changed meanwhile, and with it what f and the
- * caller know of them.
+ * Brings into the table, which has a source of this level, what L1's table maps
+ * around gpa2; at level 1 all of it, whatever the table held.
  */
-bool ept02_fill_around(const struct ept02_fill *f, u64 *table, u32 level);
+void ept02_around(const struct ept02_fill *f, const struct ept02_table *t, u32 level);
+
+static inline bool ept02_sourced(const struct ept02_fill *f, u32 level)
+{
+	return level >= f->walk.level && f->walk.table[level];
+}
 
 /* ept01's rights in an ept02's terms: what may be executed may be by everybody. */
 static inline u64 ept02_widen(u64 perms)

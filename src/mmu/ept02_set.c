@@ -4,6 +4,14 @@
 #include "mmu/ept02_set.h"
 #include "engine_ops.h"
 
+/* Tables without a place that a root may have before INVEPT drops it after all. */
+#define LOST_MAX 16u
+
+static u32 bit_of(const struct ept02_set *set, const struct ept02 *root)
+{
+	return BIT32(root - set->roots);
+}
+
 static hpa_t root_page(const struct ept02 *root)
 {
 	return HPA(root->eptp & EPT_ADDR);
@@ -21,18 +29,39 @@ void ept02_touch(struct ept02_set *set, struct ept02 *root)
 
 void ept02_drop(struct ept02_set *set, struct ept02 *root)
 {
+	struct mmu_note *note;
+
 	if (!root->pages.count)
 		return;
-	__builtin_memset(op_table(set->vm, root_page(root)), 0, (root->top + 1) * sizeof(u64));
+	note = mmu_pool_note(set->pool, root_page(root));
+	__builtin_memset(op_table(set->vm, root_page(root)), 0, (note->top + 1u) * sizeof(u64));
 	__builtin_memset(root->mapped, 0, sizeof(root->mapped));
-	root->top = 0;
+	note->top = 0;
+	root->lost = 0;
+	set->live &= ~bit_of(set, root);
 	mmu_pool_chain_free(set->pool, &root->pages);
+	ept02_stamp(set, root);
+}
+
+/* Nothing of a live root may be used before it was compared with L1's tables. */
+static void hide(struct ept02_set *set, struct ept02 *root)
+{
+	u64 *table = op_table(set->vm, root_page(root));
+	u32 top = mmu_pool_note(set->pool, root_page(root))->top;
+
+	if (unlikely(root->lost > LOST_MAX)) {
+		ept02_drop(set, root);
+		return;
+	}
+	for (u32 i = 0; i <= top; i++)
+		table[i] = ept02_hide(table[i]);
 	ept02_stamp(set, root);
 }
 
 /* Gives back everything, the root's page included. */
 static void release(struct ept02_set *set, struct ept02 *root)
 {
+	set->live &= ~bit_of(set, root);
 	mmu_pool_chain_free(set->pool, &root->pages);
 	mmu_pool_free(set->pool, root_page(root));
 	*root = (struct ept02){ 0 };
@@ -52,7 +81,7 @@ static struct ept02 *oldest(struct ept02_set *set, const struct ept02 *except)
 	return found;
 }
 
-bool ept02_page_alloc(struct ept02_set *set, struct ept02 *root, hpa_t *out)
+static bool page_alloc(struct ept02_set *set, struct ept02 *root, hpa_t *out)
 {
 	struct ept02 *victim;
 
@@ -62,6 +91,16 @@ bool ept02_page_alloc(struct ept02_set *set, struct ept02 *root, hpa_t *out)
 			return false;
 		release(set, victim);
 	}
+	return true;
+}
+
+bool ept02_table_alloc(struct ept02_set *set, struct ept02 *root, hpa_t *out)
+{
+	hpa_t twin;
+
+	if (!page_alloc(set, root, &twin) || !page_alloc(set, root, out))
+		return false;
+	mmu_pool_note(set->pool, *out)->twin = twin;
 	return true;
 }
 
@@ -118,22 +157,21 @@ bool ept02_set_init(struct ept02_set *set, struct vm *vm, struct mmu_pool *pool,
 
 void ept02_invalidate(struct ept02_set *set, u64 eptp12)
 {
-	u32 i;
+	for (u32 left = set->live; left; left &= left - 1) {
+		struct ept02 *r = &set->roots[__builtin_ctz(left)];
 
-	for (i = 0; i < EPT02_ROOTS; i++) {
-		struct ept02 *r = &set->roots[i];
-
-		if (r->role && !((r->role ^ eptp12) & EPT_ADDR))
-			ept02_drop(set, r);
+		if ((r->role ^ eptp12) & EPT_ADDR)
+			continue;
+		set->live &= ~(left & -left);
+		hide(set, r);
 	}
 }
 
 void ept02_invalidate_all(struct ept02_set *set)
 {
-	u32 i;
-
-	for (i = 0; i < EPT02_ROOTS; i++)
-		ept02_drop(set, &set->roots[i]);
+	for (u32 left = set->live; left; left &= left - 1)
+		hide(set, &set->roots[__builtin_ctz(left)]);
+	set->live = 0;
 }
 
 static bool may_map(const struct ept02 *root, u64 first, u64 last)

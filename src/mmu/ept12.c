@@ -9,13 +9,17 @@ enum ept12_result ept12_walk(struct vm *vm, u64 role, const struct ept_caps *cap
 {
 	u64 table = role & EPT_ADDR, entry, within;
 	bool mode_based = ept12_mode_based(role);
+	const u64 *at;
 
 	w->role = role;
 	w->rights = ept12_rights_mask(role);
 	for (w->level = EPT_LEVELS;; w->level--) {
-		w->at[w->level] = GPA1(table + ept_index(gpa2.v, w->level) * sizeof(entry));
-		if (!op_gpa1_read(vm, w->at[w->level], &entry, sizeof(entry)))
-			entry = ~0ull;
+		u32 index = ept_index(gpa2.v, w->level);
+
+		w->at[w->level] = GPA1(table + index * sizeof(entry));
+		at = op_gpa1_ptr(vm, w->at[w->level], sizeof(entry));
+		entry = likely(at) ? READ_ONCE(*at) : ~0ull;
+		w->table[w->level] = at ? at - index : NULL;
 		w->entry[w->level] = entry;
 		if (!ept_present(entry, mode_based)) {
 			w->rights = 0;

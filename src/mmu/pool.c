@@ -1,52 +1,47 @@
 /*
- * The pool of table pages: a free list threaded through words outside the
+ * The pool of table pages: a free list threaded through notes outside the
  * pages. Page numbers count from the pool's base; number 0 holds bookkeeping
  * and so can mean "none".
  */
-#include "mmu/pool.h"
-#include "engine_ops.h"
+#include "mmu/pool_note.h"
 
-#define LINKS_PER_PAGE (PAGE_SIZE / sizeof(u64))
+#define NOTES_PER_PAGE (PAGE_SIZE / sizeof(struct mmu_note))
 
 static hpa_t page_at(const struct mmu_pool *pool, u32 number)
 {
 	return HPA(pool->base.v + number * PAGE_SIZE);
 }
 
-static u64 *link_of(const struct mmu_pool *pool, u32 number)
+static struct mmu_note *note_of(const struct mmu_pool *pool, u32 number)
 {
-	u32 page = number / (u32)LINKS_PER_PAGE;
-
-	return &op_table(pool->vm, page_at(pool, page))[number % LINKS_PER_PAGE];
+	return mmu_pool_note(pool, page_at(pool, number));
 }
 
 void mmu_pool_init(struct mmu_pool *pool, struct vm *vm, hpa_t base, u32 pages)
 {
-	u32 links = (u32)((pages + LINKS_PER_PAGE - 1) / LINKS_PER_PAGE);
+	u32 notes = (u32)((pages + NOTES_PER_PAGE - 1) / NOTES_PER_PAGE);
 
 	pool->vm = vm;
 	pool->base = base;
 	pool->pages = pages;
-	pool->fresh = links;
+	pool->fresh = notes;
 	pool->head = 0;
-	pool->available = pages - links;
+	pool->available = pages - notes;
 }
 
 static bool take(struct mmu_pool *pool, u32 *number)
 {
-	u64 *table;
-
 	if (pool->head) {
 		*number = pool->head;
-		pool->head = (u32)*link_of(pool, *number);
+		pool->head = note_of(pool, *number)->link;
 	} else if (pool->fresh < pool->pages) {
 		*number = pool->fresh++;
 	} else {
 		return false;
 	}
 	pool->available--;
-	table = op_table(pool->vm, page_at(pool, *number));
-	__builtin_memset(table, 0, PAGE_SIZE);
+	*note_of(pool, *number) = (struct mmu_note){ 0 };
+	__builtin_memset(op_table(pool->vm, page_at(pool, *number)), 0, PAGE_SIZE);
 	return true;
 }
 
@@ -64,7 +59,7 @@ void mmu_pool_free(struct mmu_pool *pool, hpa_t page)
 {
 	u32 number = (u32)((page.v - pool->base.v) >> PAGE_SHIFT);
 
-	*link_of(pool, number) = pool->head;
+	note_of(pool, number)->link = pool->head;
 	pool->head = number;
 	pool->available++;
 }
@@ -75,7 +70,7 @@ bool mmu_pool_chain_alloc(struct mmu_pool *pool, struct mmu_chain *chain, hpa_t 
 
 	if (!take(pool, &number))
 		return false;
-	*link_of(pool, number) = chain->head;
+	note_of(pool, number)->link = chain->head;
 	chain->head = number;
 	if (!chain->count++)
 		chain->tail = number;
@@ -87,7 +82,7 @@ void mmu_pool_chain_free(struct mmu_pool *pool, struct mmu_chain *chain)
 {
 	if (!chain->count)
 		return;
-	*link_of(pool, chain->tail) = pool->head;
+	note_of(pool, chain->tail)->link = pool->head;
 	pool->head = chain->head;
 	pool->available += chain->count;
 	*chain = (struct mmu_chain){ 0 };

@@ -1,10 +1,10 @@
 /*
  * A bounded pool of L0's table pages. It is not a general allocator: it hands
- * out single pages, never grows, and its bookkeeping (one word for each page)
+ * out single pages, never grows, and its bookkeeping (two words for each page)
  * lies in the pool's own first pages, so that the pages handed out belong to
  * their user entirely and a whole chain of them comes back in one step.
  *
- * Always: a page handed out is zeroed. A page given back keeps its content
+ * Always: a page handed out is zeroed, and so is its note. A page given back keeps its content
  * until it is handed out again; its user must have seen to it that no
  * processor walks it any more by then (INVEPT before the next VM entry).
  */
@@ -21,6 +21,13 @@ struct mmu_pool {
 	u32 fresh;	/* pages from this one on were never handed out */
 	u32 head;	/* first page given back; 0: none */
 	u32 available;
+};
+
+/* What is known of a page (pool_note.h). The link is the pool's, the rest is its user's to say. */
+struct mmu_note {
+	u32 link;
+	u16 key, top;
+	hpa_t twin;
 };
 
 /* Pages that are only given back together. Zeroed state: empty. */

@@ -219,7 +219,7 @@ static void random_history(void **state)
 			same(&m, gpa, &want);
 		}
 		assert_true(ept01_unmap(&m.ept01, GPA1(0), 1ull << 48));
-		assert_int_equal(mmu_pool_available(&m.pool01), HOME_PAGES01 - 8 - 1);
+		assert_int_equal(mmu_pool_available(&m.pool01), HOME_PAGES01 - 16 - 1);
 		machine_end(&m);
 	}
 }
