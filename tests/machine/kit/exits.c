@@ -120,6 +120,14 @@ static bool without_qualification(u32 reason)
 	return false;
 }
 
+/* CALL, IRET, JMP; or a gate by a software interrupt or exception. */
+static bool switch_has_length(void)
+{
+	u64 source = vmread(EXIT_QUALIFICATION) >> 30 & 3, info = vmread(IDT_INFO);
+
+	return source != 3 || (info & INTR_VALID && (info & 0x700) >= INTR_SOFT_INT);
+}
+
 /* Bits 9 to 11 of an EPT violation depend on a capability that not every machine has. */
 static u64 qualification_mask(u32 reason)
 {
@@ -177,7 +185,7 @@ void print_exit(const struct vm *vm, u32 reason)
 		print(" (entry failed)");
 	if (fields & Q && !without_qualification(reason))
 		print(" q=%lx", vmread(EXIT_QUALIFICATION) & qualification_mask(reason));
-	if (fields & LEN)
+	if (fields & LEN || (reason == 9 && switch_has_length()))
 		print(" len=%lu", vmread(EXIT_INSN_LENGTH));
 	if (fields & INTR)
 		print_event("intr", EXIT_INTR_INFO, EXIT_INTR_ERROR);

@@ -1,6 +1,6 @@
 /*
- * Events: injected into a guest, met while another is delivered, blocked, pending; and the state
- * that VM entries and exits load and save besides.
+ * Events: injected into a guest, blocked, pending; and the state that VM entries and exits load and
+ * save besides. What happens while an event is delivered is vmx_delivery's.
  */
 #include "vmx_events.h"
 
@@ -13,7 +13,6 @@ int main(void)
 	window_make();
 	vm_init(&vm);
 	test_injection(&vm);
-	test_vectoring(&vm);
 	test_state(&vm);
 	test_msrs(&vm);
 	test_stepping(&vm);

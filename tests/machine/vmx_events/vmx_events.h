@@ -20,7 +20,6 @@ void window_right(u64 page, u32 rights);	/* of GUEST_IDT or GUEST_STACK_PAGE */
 void print_event_exit(struct vm *vm, u32 reason, const void *code);
 
 void test_injection(struct vm *vm);
-void test_vectoring(struct vm *vm);
 void test_state(struct vm *vm);
 void test_msrs(struct vm *vm);
 void test_stepping(struct vm *vm);
