@@ -8,6 +8,7 @@
 #include "cpu/cpu.h"
 #include "debug/console.h"
 #include "vm/cr.h"
+#include "vm/init.h"
 #include "vm/memory.h"
 #include "vm/msr.h"
 #include "vm/nmi.h"
@@ -123,6 +124,9 @@ void vm_exit_vmx(struct vcpu *v)
 		vm_kill(v->vm, "the engine gave up");
 		break;
 	case OUT_ENTER_L2:
+		if (unlikely(v->init_pending))
+			vm_init_l2(v);
+		break;
 	case OUT_ENTRY_FAIL:
 	case OUT_INTERRUPTED:
 		break;
@@ -131,11 +135,21 @@ void vm_exit_vmx(struct vcpu *v)
 		vm_vmx_operation_changed(v);
 }
 
+static void l1_exit_unknown(struct vcpu *v, u32 reason)
+{
+	/* The entry failed, and nothing of L1 is lost: it gets the exception. */
+	if (reason == (EXIT_MACHINE_CHECK | EXIT_REASON_ENTRY_FAILURE)) {
+		v->pcpu->mc_pending++;
+		return;
+	}
+	con_printf("L1 exited for reason %#x\n", reason);
+	vm_kill(v->vm, "an exit reason that L0 does not know");
+}
+
 static void l1_exit(struct vcpu *v, u32 reason)
 {
 	if (unlikely(reason >= EXIT_REASON_COUNT || !handlers[reason])) {
-		con_printf("L1 exited for reason %#x\n", reason);
-		vm_kill(v->vm, "an exit reason that L0 does not know");
+		l1_exit_unknown(v, reason);
 		return;
 	}
 	v->stats.l1.exits[reason]++;

@@ -1,6 +1,6 @@
 /*
  * INIT and SIPI, and the state of a CPU after them.
- * Source: SDM 3A "Processor State After Reset", 3C "VM Exits Caused by INIT, SIPI".
+ * Source: SDM 3A "Processor State After Reset", 3C "Restrictions on VMX Operation".
  */
 #include "vm/init.h"
 
@@ -72,7 +72,7 @@ void vm_exit_init(struct vcpu *v)
 {
 	bool bsp = cpu_rdmsr(MSR_IA32_APIC_BASE) & BIT(8);
 
-	/* "INIT is blocked in VMX root operation": it waits for VMXOFF. */
+	/* It is blocked in VMX root operation: it waits for VMXOFF or a VM entry. */
 	if (v->nested.vmxon) {
 		v->init_pending = true;
 		return;
@@ -81,6 +81,12 @@ void vm_exit_init(struct vcpu *v)
 	vmx_invvpid(INVVPID_SINGLE, v->vpid, GVA(0));
 	if (!bsp)
 		vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_SIPI);
+}
+
+void vm_init_l2(struct vcpu *v)
+{
+	if (nested_l2_init(&v->nested) == NESTED_REFLECTED)
+		v->init_pending = false;
 }
 
 void vm_exit_sipi(struct vcpu *v)

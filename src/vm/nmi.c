@@ -37,18 +37,29 @@ static void inject(u32 info)
 	vmx_write(VMCS_ENTRY_INTR_INFO, INTR_VALID | info);
 }
 
+/* SDM 3C "Guest Non-Register State": a CPU that waits for a SIPI takes neither. */
+static void deliver_to_l2(struct vcpu *v)
+{
+	struct pcpu *p = v->pcpu;
+	bool exits = vmx_read(VMCS_PIN_CONTROLS) & PIN_NMI;
+
+	if (injecting() || vmx_read(VMCS_GUEST_ACTIVITY) == ACTIVITY_WAIT_SIPI)
+		return;
+	if (p->mc_pending) {
+		p->mc_pending = 0;
+		vcpu_fault(v, (struct outcome){ .kind = OUT_FAULT, .vector = X86_MC });
+	} else if (p->nmi_pending && (exits || !blocked())) {
+		p->nmi_pending = 0;
+		nested_l2_nmi(&v->nested);
+	}
+}
+
 void vm_deliver_pending(struct vcpu *v)
 {
 	struct pcpu *p = v->pcpu;
 
 	if (v->nested.in_l2) {
-		/* A machine check waits for L1; it is the one who can do something. */
-		bool exits = vmx_read(VMCS_PIN_CONTROLS) & PIN_NMI;
-
-		if (p->nmi_pending && !injecting() && (exits || !blocked())) {
-			p->nmi_pending = 0;
-			nested_l2_nmi(&v->nested);
-		}
+		deliver_to_l2(v);
 		return;
 	}
 	if (injecting() || blocked()) {

@@ -245,6 +245,109 @@ static void an_nmi_that_came_to_L0(void **state)
 	fx_end(&f);
 }
 
+/* SDM 3C "Other Causes of VM Exits": an INIT that waited for the end of root operation. */
+static void an_init_that_came_to_L0(void **state)
+{
+	(void)state;
+	for (unsigned shadow = 0; shadow < 2; shadow++) {
+		fx_start(&f, B64, shadow);
+		FX12_WRITE(&f, GUEST_RIP, 0x1230);
+		FX12_WRITE(&f, GUEST_ACTIVITY, ACTIVITY_HLT);
+		fx_enter(&f);
+		assert_int_equal(nested_l2_init(&f.n), NESTED_REFLECTED);
+		assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_INIT);
+		assert_int_equal(FX12_READ(&f, EXIT_INTR_INFO), 0);
+		assert_int_equal(FX12_READ(&f, GUEST_RIP), 0x1230);
+		assert_int_equal(FX12_READ(&f, GUEST_ACTIVITY), ACTIVITY_HLT);
+		assert_int_equal(FX01(&f, GUEST_RIP), FX12_READ(&f, HOST_RIP));
+		/* vmcs02 was never entered, but to L1 the VMCS is launched. */
+		assert_true(FX_SLOT(&f)->launched);
+		assert_false(FX_SLOT(&f)->launched02);
+		fx_enter(&f);
+		fx_exit_to_l1(&f);
+		fx_end(&f);
+	}
+}
+
+static void an_init_waits(void **state)
+{
+	(void)state;
+	fx_start(&f, B64, false);
+	inject(NMI, 0, 0);
+	fx_enter(&f);
+	assert_int_equal(nested_l2_init(&f.n), NESTED_RESUME);
+	assert_int_equal(FX02(&f, ENTRY_INTR_INFO), NMI);
+	fx_exit_to_l1(&f);
+	FX12_WRITE(&f, GUEST_ACTIVITY, ACTIVITY_WAIT_SIPI);
+	fx_enter(&f);
+	assert_int_equal(nested_l2_init(&f.n), NESTED_RESUME);
+	fx_exit_to_l1(&f);
+	/* An entry that is going to fail does so first. */
+	FX12_WRITE(&f, GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+	FX12_WRITE(&f, GUEST_RFLAGS, 0);
+	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMRESUME).kind, OUT_ENTER_L2);
+	assert_int_equal(nested_l2_init(&f.n), NESTED_RESUME);
+	assert_true(f.n.in_l2);
+	assert_int_equal(f.hw.loaded->at.v, FX_SLOT(&f)->vmcs02.v);
+	assert_int_equal(fx_exit(&f, EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE),
+			 NESTED_REFLECTED);
+	fx_end(&f);
+}
+
+/* Signals of L2 are L1's in each activity state, and what L2 did is not lost. */
+static void signals_are_L1s(void **state)
+{
+	static const struct { u32 reason; u64 activity, qualification; } rows[] = {
+		{ EXIT_INIT, ACTIVITY_ACTIVE, 0 }, { EXIT_INIT, ACTIVITY_HLT, 0 },
+		{ EXIT_INIT, ACTIVITY_SHUTDOWN, 0 }, { EXIT_SIPI, ACTIVITY_WAIT_SIPI, 0x9a },
+		{ EXIT_TRIPLE_FAULT, ACTIVITY_ACTIVE, 0 }, { EXIT_OTHER_SMI, ACTIVITY_ACTIVE, 0 },
+	};
+
+	(void)state;
+	fx_start(&f, B64, false);
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		fx_enter(&f);
+		FX02(&f, GUEST_ACTIVITY) = rows[i].activity;
+		FX02(&f, GUEST_RSP) = 0x7000 + i;
+		FX02(&f, EXIT_QUALIFICATION) = rows[i].qualification;
+		FX02(&f, IDT_VECTORING_INFO) = 0;
+		assert_int_equal(fx_exit(&f, rows[i].reason), NESTED_REFLECTED);
+		assert_int_equal(FX12_READ(&f, EXIT_REASON), rows[i].reason);
+		assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), rows[i].qualification);
+		assert_int_equal(FX12_READ(&f, GUEST_ACTIVITY), rows[i].activity);
+		assert_int_equal(FX12_READ(&f, GUEST_RSP), 0x7000 + i);
+		assert_int_equal(FX01(&f, GUEST_ACTIVITY), ACTIVITY_ACTIVE);
+		FX12_WRITE(&f, GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+	}
+	fx_end(&f);
+}
+
+/* SDM 3C "Machine-Check Events During VM Entry"; and one that L0 took while L2 was to run. */
+static void machine_checks(void **state)
+{
+	const struct outcome mc = { .kind = OUT_FAULT, .vector = X86_MC };
+	const u32 info = INTR_VALID | INTR_TYPE_HW_EXCEPTION | X86_MC;
+
+	(void)state;
+	fx_start(&f, B64, false);
+	f.n.explain = true;
+	FX12_WRITE(&f, GUEST_RFLAGS, 0);	/* would explain a failure of another kind */
+	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMLAUNCH).kind, OUT_ENTER_L2);
+	assert_int_equal(fx_exit(&f, EXIT_MACHINE_CHECK | EXIT_REASON_ENTRY_FAILURE), NESTED_REFLECTED);
+	assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_MACHINE_CHECK | EXIT_REASON_ENTRY_FAILURE);
+	assert_null(strstr(f.hw.log, "VM entry"));
+	FX12_WRITE(&f, GUEST_RFLAGS, RFLAGS_FIXED);
+	fx_enter(&f);
+	assert_int_equal(nested_l2_fault(&f.n, mc), NESTED_RESUME);
+	assert_int_equal(FX02(&f, ENTRY_INTR_INFO), info);
+	fx_exit_to_l1(&f);
+	FX12_WRITE(&f, EXCEPTION_BITMAP, BIT32(X86_MC));
+	fx_enter(&f);
+	assert_int_equal(nested_l2_fault(&f.n, mc), NESTED_REFLECTED);
+	assert_int_equal(FX12_READ(&f, EXIT_INTR_INFO), info);
+	fx_end(&f);
+}
+
 /* SDM 3C "VM-Entry Failures During or After Loading Guest State": the valid bit is not
  * cleared; but it is L1's, and what L1 took back must not be injected later. */
 static void an_event_of_a_failed_entry_is_not_left_behind(void **state)
@@ -295,6 +398,10 @@ int main(void)
 		cmocka_unit_test(a_fault_of_a_real_mode_L2_has_no_error_code),
 		cmocka_unit_test(a_page_fault_has_its_address),
 		cmocka_unit_test(an_nmi_that_came_to_L0),
+		cmocka_unit_test(an_init_that_came_to_L0),
+		cmocka_unit_test(an_init_waits),
+		cmocka_unit_test(signals_are_L1s),
+		cmocka_unit_test(machine_checks),
 		cmocka_unit_test(an_event_of_a_failed_entry_is_not_left_behind),
 	};
 

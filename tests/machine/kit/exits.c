@@ -31,6 +31,8 @@ static const struct {
 	[0] = { "EXCEPTION_OR_NMI", Q | INTR | IDT },
 	[1] = { "EXTERNAL_INTERRUPT", INTR | IDT },
 	[2] = { "TRIPLE_FAULT", IDT },
+	[3] = { "INIT", 0 },
+	[4] = { "SIPI", Q },
 	[7] = { "INTERRUPT_WINDOW", 0 },
 	[8] = { "NMI_WINDOW", 0 },
 	[9] = { "TASK_SWITCH", Q | IDT },
