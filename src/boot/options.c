@@ -59,6 +59,28 @@ static bool parse_label(const char *v, size_t len, char *label)
 	return true;
 }
 
+static bool parse_flag(const char *w, size_t len, struct boot_options *o)
+{
+	const struct { const char *word; bool *flag, value; } flags[] = {
+		{ "quiet", &o->quiet, true },
+		{ "explain", &o->explain, true },
+		{ "probe=off", &o->probe, false },
+		{ "probe=on", &o->probe, true },
+		{ "nested.shadow=off", &o->nested_shadow, false },
+		{ "nested.shadow=on", &o->nested_shadow, true },
+		{ "nested.ept=off", &o->nested_ept, false },
+		{ "nested.ept=on", &o->nested_ept, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (!is(w, len, flags[i].word))
+			continue;
+		*flags[i].flag = flags[i].value;
+		return true;
+	}
+	return false;
+}
+
 static bool parse_word(const char *w, size_t len, struct boot_options *o)
 {
 	const char *v;
@@ -70,21 +92,7 @@ static bool parse_word(const char *w, size_t len, struct boot_options *o)
 	v = after(w, len, "label=", &n);
 	if (v)
 		return parse_label(v, n, o->label);
-	if (is(w, len, "quiet"))
-		o->quiet = true;
-	else if (is(w, len, "explain"))
-		o->explain = true;
-	else if (is(w, len, "nested.shadow=off"))
-		o->nested_shadow = false;
-	else if (is(w, len, "nested.shadow=on"))
-		o->nested_shadow = true;
-	else if (is(w, len, "nested.ept=off"))
-		o->nested_ept = false;
-	else if (is(w, len, "nested.ept=on"))
-		o->nested_ept = true;
-	else
-		return false;
-	return true;
+	return parse_flag(w, len, o);
 }
 
 void boot_options_parse(const char *cmdline, struct boot_options *o,
@@ -94,7 +102,8 @@ void boot_options_parse(const char *cmdline, struct boot_options *o,
 	size_t len;
 
 	*o = (struct boot_options){
-		.outputs = CON_DEFAULT, .label = "L0", .nested_shadow = true, .nested_ept = true,
+		.outputs = CON_DEFAULT, .label = "L0", .probe = true,
+		.nested_shadow = true, .nested_ept = true,
 	};
 	*complaint = NULL;
 	while (lib_next_word(&cmdline, &word, &len))

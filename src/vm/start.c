@@ -47,9 +47,18 @@ static void find_acpi(struct vm *vm, const struct boot_info *bi)
 		con_printf("ACPI: %s; power-off will not be noticed\n", error);
 }
 
-static void enter_vmx(struct vm *vm)
+static void probe(struct vm *vm)
 {
-	const char *error, *broken;
+	const char *broken = vmx_probe(&vm->hw, ptr_to_hpa(cpu_alloc_pages(1)),
+				       ptr_to_hpa(cpu_alloc_pages(1)));
+
+	if (broken)
+		con_info("this processor's %s do not work: not passed on\n", broken);
+}
+
+static void enter_vmx(struct vm *vm, const struct boot_options *options)
+{
+	const char *error;
 
 	vmx_caps_read(&vm->hw);
 	error = vmx_caps_missing(&vm->hw);
@@ -60,9 +69,8 @@ static void enter_vmx(struct vm *vm)
 	error = vmx_enable(&vm->hw, ptr_to_hpa(cpu_alloc_pages(1)));
 	if (error)
 		debug_refuse("%s: another hypervisor may be in its place", error);
-	broken = vmx_probe(&vm->hw, ptr_to_hpa(cpu_alloc_pages(1)), ptr_to_hpa(cpu_alloc_pages(1)));
-	if (broken)
-		con_info("this processor's %s do not work: not passed on\n", broken);
+	if (options->probe)
+		probe(vm);
 }
 
 static struct ept_caps ept_caps_of(const struct vmx_caps *c)
@@ -167,7 +175,7 @@ void vm_start(const struct boot_info *bi)
 	struct vcpu *v;
 
 	find_acpi(vm, bi);
-	enter_vmx(vm);
+	enter_vmx(vm, &bi->options);
 	vm_park_cpus(bi, &vm->acpi, &vm->hw);
 	init_pages(vm);
 	v = vcpu_create(vm, &bi->options);

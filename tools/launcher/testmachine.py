@@ -70,11 +70,11 @@ def boot_for(mode, elf, conf):
     guest = [(elf.path, conf.append), *conf.modules]
     if mode == "bare":
         return grub.Boot(elf.grub_command, elf.path, conf.append, conf.modules)
-    plastron = l0.IMAGE
+    plastron, options = l0.IMAGE, f"{CONSOLE} {conf.options}".strip()
     if mode == "plastron":
-        return grub.Boot("multiboot2", plastron, f"{CONSOLE} {conf.options}".strip(), guest)
-    inner = (plastron, f"{CONSOLE} label=L1 {conf.options}".strip())
-    return grub.Boot("multiboot2", plastron, CONSOLE, [inner, *guest])
+        return grub.Boot("multiboot2", plastron, options, guest)
+    inner = (plastron, f"label=L1 {options}")
+    return grub.Boot("multiboot2", plastron, options, [inner, *guest])
 
 
 def run_mode(name, mode, boot, conf, version, script=None):

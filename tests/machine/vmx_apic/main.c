@@ -1,7 +1,6 @@
 /*
  * The virtual APIC: TPR shadow, APIC accesses, register virtualization, x2APIC mode, virtual-interrupt
- * delivery. SDM: APIC Virtualization and Virtual Interrupts. Posted interrupts have no test: what the
- * emulator makes of them is not what the SDM says, so that nobody passes them on.
+ * delivery. SDM: APIC Virtualization and Virtual Interrupts. Posted interrupts: vmx_posted.
  */
 #include "vmx.h"
 
