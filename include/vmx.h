@@ -120,6 +120,7 @@
 /* IA32_VMX_MISC. */
 #define MISC_TIMER_RATE 0x1full
 #define MISC_SAVE_LMA BIT(5)
+#define MISC_CR3_TARGETS(misc) ((u32)((misc) >> 16) & 0x1ff)
 #define MISC_ACTIVITY_HLT BIT(6)
 #define MISC_ACTIVITY_SHUTDOWN BIT(7)
 #define MISC_ACTIVITY_SIPI BIT(8)
@@ -195,6 +196,12 @@ enum vmx_error {
 #define IOQ_STRING BIT(4)
 #define IOQ_REP BIT(5)
 #define IOQ_PORT(q) ((u16)((q) >> 16))
+
+/* Exit qualification of an access to a control register. */
+#define CRQ_REGISTER(q) ((u32)(q) & 15)
+#define CRQ_ACCESS(q) ((u32)((q) >> 4) & 3)
+#define CRQ_GPR(q) ((u32)((q) >> 8) & 15)
+enum vmx_cr_access { CRQ_TO_CR, CRQ_FROM_CR, CRQ_CLTS, CRQ_LMSW };
 
 #define EXIT_REASON_BASIC 0xffffu
 #define EXIT_REASON_ENTRY_FAILURE BIT32(31)

@@ -20,6 +20,30 @@ struct vmx_caps {
 	bool long_mode, pg_1g;
 };
 
+/*
+ * Where a VMCS keeps what a processor without EPT has no field for: in fields
+ * that it has and that L0 has no use for there. An MSR list's address means
+ * nothing while its count is 0; CR3 targets nothing while theirs is.
+ */
+struct vmx_places {
+	u32 cr3;	/* the guest's own; GUEST_CR3 is that of the shadow tables then */
+	u32 efer, pat;
+	u32 pdpte;	/* the first of four */
+};
+
+static inline struct vmx_places vmx_places_of(const struct vmx_caps *hw)
+{
+	if (hw->proc2.may & PROC2_EPT)
+		return (struct vmx_places){
+			.cr3 = VMCS_GUEST_CR3, .efer = VMCS_GUEST_EFER, .pat = VMCS_GUEST_PAT,
+			.pdpte = VMCS_GUEST_PDPTE0,
+		};
+	return (struct vmx_places){
+		.cr3 = VMCS_EXIT_MSR_STORE_ADDR, .efer = VMCS_EXIT_MSR_LOAD_ADDR,
+		.pat = VMCS_ENTRY_MSR_LOAD_ADDR, .pdpte = VMCS_CR3_TARGET0,
+	};
+}
+
 /* Which fields of enum vmcs_exists classes such a CPU has, as a bit mask. */
 static inline u32 vmx_caps_exists(const struct vmx_caps *c)
 {

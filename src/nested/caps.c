@@ -118,6 +118,8 @@ void nested_caps_init(struct nested_vcpu *n)
 	struct vmx_caps *c = &n->caps;
 	u32 classes;
 
+	n->at = vmx_places_of(hw);
+	n->copied = hw->proc2.may & PROC2_EPT ? MERGE_PAGING : MERGE_COPY;
 	*c = *hw;	/* CR0 and CR4 fixed bits, widths: as the hardware */
 	c->basic = NESTED_REVISION | PAGE_SIZE << 32 | (u64)MT_WB << 50 | BASIC_TRUE |
 		   (hw->basic & (BASIC_INS_OUTS | BASIC_ANY_ERRCODE));

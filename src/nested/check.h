@@ -36,6 +36,9 @@ bool nested_check_controls(const struct check_env *e, struct check_failure *f);
 bool nested_check_host(const struct check_env *e, struct check_failure *f);
 bool nested_check_guest(const struct check_env *e, struct check_failure *f);
 
+/* Only those on control registers and PDPTEs. */
+bool nested_check_guest_paging(const struct check_env *e, struct check_failure *f);
+
 /* Would a VM entry accept this EPTP? */
 bool nested_check_eptp(const struct vmx_caps *caps, u64 eptp);
 

@@ -68,3 +68,8 @@ bool nested_check_guest(const struct check_env *e, struct check_failure *f)
 	       nested_check_segments(e, f) && nested_check_state(e, f) &&
 	       nested_check_pdptes(e, f);
 }
+
+bool nested_check_guest_paging(const struct check_env *e, struct check_failure *f)
+{
+	return cr0_and_cr4(e, f) && mode(e, f) && nested_check_pdptes(e, f);
+}

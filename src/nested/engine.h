@@ -29,6 +29,21 @@ struct ept02 *nested_ept02(struct nested_vcpu *n, struct nested_vmcs *s);
 void nested_use_ept02(struct nested_vcpu *n, struct nested_vmcs *s, const struct ept02 *e);
 void nested_merge_ept(struct nested_vcpu *n, struct nested_vmcs *s);
 void nested_merge_pdptes(struct nested_vcpu *n, struct nested_vmcs *s);
+/* vtlb.c: fresh: fields of the class PAGING changed, or the controls. */
+void nested_vtlb_merge(struct nested_vcpu *n, struct nested_vmcs *s, bool fresh);
+/* What L1 finds in vmcs12 of L2's control registers. */
+void nested_vtlb_save(struct nested_vcpu *n, struct nested_vmcs *s);
+/* vmcs01 (current) has L1's control registers as if there were EPT. */
+void nested_vtlb_host(struct nested_vcpu *n, const struct nested_vmcs *s);
+/* vmcs02 (current) runs on this root. */
+void nested_vtlb_use(struct nested_vcpu *n, struct nested_vmcs *s, hpa_t root);
+/* exit_vtlb.c: a page fault of L2. */
+enum nested_verdict nested_vtlb_exit(struct nested_vcpu *n);
+/* An access of L2 to a control register: does L1 ask for the exit? */
+bool nested_l1_wants_cr(struct nested_vcpu *n);
+/* exit_ept.c: L2 goes on as if it had not faulted. */
+void nested_absorb(struct nested_vcpu *n, bool nmi_unblocked);
+
 void nested_merge_vpid(struct nested_vcpu *n, struct nested_vmcs *s);
 
 /* link.c: the active VMCS that L2 reads and writes by shadowing, or NULL. */
@@ -111,6 +126,12 @@ static always_inline void nested_set_field(struct nested_vmcs *s, unsigned i, u6
 		return;
 	s->v[i] = value;
 	field_set(&s->shadow_dirty, i);
+}
+
+/* vmcs02 gets this field from vmcs12 as it is. */
+static always_inline bool nested_is_copied(const struct nested_vcpu *n, unsigned i)
+{
+	return nested_field_merge[i] <= n->copied;
 }
 
 /* Controls of vmcs12 as they count: secondary ones only when activated. */

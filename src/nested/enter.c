@@ -55,8 +55,8 @@ static struct outcome check_guest(struct nested_vcpu *n, struct nested_vmcs *s)
 
 static void read_state01(struct nested_vcpu *n, struct nested_state01 *l1)
 {
-	l1->efer = op_hw_read(n, VMCS_GUEST_EFER);
-	l1->pat = op_hw_read(n, VMCS_GUEST_PAT);
+	l1->efer = op_hw_read(n, n->at.efer);
+	l1->pat = op_hw_read(n, n->at.pat);
 	l1->debugctl = op_hw_read(n, VMCS_GUEST_DEBUGCTL);
 	l1->dr7 = op_hw_read(n, VMCS_GUEST_DR7);
 }
@@ -68,6 +68,7 @@ static void prepare_vmcs02(struct nested_vcpu *n, struct nested_vmcs *s)
 	s->link02 = HPA(~0ull);
 	s->ready02 = true;
 	s->eptp02 = 0;
+	s->root02 = HPA(0);
 	s->vpid02 = 0;
 }
 

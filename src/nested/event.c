@@ -18,6 +18,19 @@ static void inject(struct nested_vcpu *n, u32 info, u32 error_code)
 		op_hw_write(n, VMCS_ENTRY_ERROR_CODE, error_code);
 }
 
+enum nested_second nested_second_fault(u64 vectoring_info)
+{
+	u32 vector = (u32)vectoring_info & INTR_VECTOR;
+
+	if ((vectoring_info & (INTR_VALID | INTR_TYPE)) != (INTR_VALID | INTR_TYPE_HW_EXCEPTION))
+		return SECOND_PF;
+	if (vector == X86_DF)
+		return SECOND_TRIPLE;
+	if (vector == X86_PF || vector == X86_DE || (vector >= X86_TS && vector <= X86_GP))
+		return SECOND_DF;
+	return SECOND_PF;
+}
+
 /* SDM 3C "Exception Bitmap": for #PF mask and match may invert the bit. */
 bool nested_l1_wants_exception(const struct nested_vcpu *n, u32 vector, u32 error_code)
 {
@@ -38,6 +51,8 @@ enum nested_verdict nested_l2_fault(struct nested_vcpu *n, struct outcome fault)
 		info |= INTR_ERROR_CODE;
 
 	if (!nested_l1_wants_exception(n, fault.vector, fault.error_code)) {
+		if (fault.vector == X86_PF)
+			op_cr2_write(n, fault.value);
 		inject(n, info, fault.error_code);
 		return NESTED_RESUME;
 	}

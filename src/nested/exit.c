@@ -96,7 +96,10 @@ static void unsaved(struct nested_vmcs *s, struct field_set *saved, unsigned i)
 	field_set(&s->dirty, i);
 }
 
-/* Those that an exit saves; less what L1 did not ask for, which vmcs02 loses. */
+/*
+ * Those that an exit saves; less what L1 did not ask for, which vmcs02 loses.
+ * (Without EPT the hot ones have to be corrected, too.)
+ */
 static struct field_set saved_cold(struct nested_vcpu *n, struct nested_vmcs *s)
 {
 	u64 exit = s->v[VF_EXIT_CONTROLS];
@@ -112,9 +115,12 @@ static struct field_set saved_cold(struct nested_vcpu *n, struct nested_vmcs *s)
 		unsaved(s, &saved, VF_GUEST_PAT);
 	if (!(exit & EXIT_SAVE_EFER))
 		unsaved(s, &saved, VF_GUEST_EFER);
-	if (!nested_uses_ept(s))
+	if (!nested_uses_ept(s)) {
 		for (unsigned i = 0; i < 4; i++)
 			field_clear(&saved, VF_GUEST_PDPTE0 + i);
+		if (n->vtlb)
+			nested_vtlb_save(n, s);
+	}
 	return saved;
 }
 
@@ -149,7 +155,7 @@ static void save_cold(struct nested_vcpu *n, struct nested_vmcs *s, struct field
 enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_info *info)
 {
 	struct nested_vmcs *s = n->current;
-	u64 efer = op_hw_read(n, VMCS_GUEST_EFER), pat = op_hw_read(n, VMCS_GUEST_PAT);
+	u64 efer = op_hw_read(n, n->at.efer), pat = op_hw_read(n, n->at.pat);
 	bool stored;
 
 	write_exit_info(s, info);
@@ -199,14 +205,15 @@ static bool owns_field(struct nested_vcpu *n, bool write)
 	u32 info = (u32)op_hw_read(n, VMCS_EXIT_INSTR_INFO);
 	struct nested_insn in = { .n = n };
 
-	in.mode64 = op_hw_read(n, VMCS_GUEST_EFER) & EFER_LMA;	/* else #UD in compatibility mode */
+	in.mode64 = op_hw_read(n, n->at.efer) & EFER_LMA;	/* else #UD in compatibility mode */
 	return nested_l1_wants_field(n, nested_gpr_read(&in, INSN_REG2(info)), write);
 }
 
 /* The owner column; owner names as in exits.def. */
 enum owner {
-	OWNER_nobody, OWNER_L1, OWNER_exception, OWNER_io, OWNER_msr, OWNER_field, OWNER_ept,
-	OWNER_vmfunc,
+	OWNER_nobody, OWNER_L1, OWNER_io, OWNER_msr, OWNER_field, OWNER_cr, OWNER_invlpg,
+	/* These decide more than whose it is: settled_by_l0(). */
+	OWNER_exception, OWNER_ept, OWNER_vmfunc,
 };
 static const u8 exit_owner[EXIT_REASON_COUNT] = {
 #define X(reason, name, owner, handler, info) [reason] = OWNER_##owner,
@@ -222,8 +229,31 @@ static bool l1_owns(struct nested_vcpu *n, u32 basic)
 	case OWNER_io: return owns_io(n);
 	case OWNER_msr: return owns_msr(n, basic == EXIT_MSR_WRITE);
 	case OWNER_field: return owns_field(n, basic == EXIT_VMWRITE);
+	case OWNER_cr: return nested_l1_wants_cr(n);
+	case OWNER_invlpg: return !n->vtlb || (n->current->v[VF_PROC_CONTROLS] & PROC_INVLPG);
 	case OWNER_ept: case OWNER_vmfunc: case OWNER_nobody: return false;
 	}
+	return true;
+}
+
+static bool is_page_fault(struct nested_vcpu *n)
+{
+	const u32 bits = INTR_TYPE | INTR_VECTOR;
+
+	return (op_hw_read(n, VMCS_EXIT_INTR_INFO) & bits) == (INTR_TYPE_HW_EXCEPTION | X86_PF);
+}
+
+/* True: the engine has dealt with the exit, and says how. */
+static bool settled_by_l0(struct nested_vcpu *n, u32 basic, enum nested_verdict *verdict)
+{
+	if (exit_owner[basic] == OWNER_ept)
+		*verdict = nested_ept_exit(n, basic);
+	else if (exit_owner[basic] == OWNER_vmfunc)
+		*verdict = nested_vmfunc(n);
+	else if (n->vtlb && is_page_fault(n))
+		*verdict = nested_vtlb_exit(n);
+	else
+		return false;
 	return true;
 }
 
@@ -232,6 +262,7 @@ enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason)
 	struct nested_vmcs *s = n->current;
 	u32 basic = reason & EXIT_REASON_BASIC;
 	struct nested_exit_info info;
+	enum nested_verdict verdict;
 
 	if (unlikely(reason & EXIT_REASON_ENTRY_FAILURE))
 		return nested_entry_failed(n, reason);
@@ -241,10 +272,8 @@ enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason)
 		op_vm_kill(n, "an exit reason of L2 that L0 does not know");
 		return NESTED_RESUME;
 	}
-	if (exit_owner[basic] == OWNER_ept)
-		return nested_ept_exit(n, basic);
-	if (exit_owner[basic] == OWNER_vmfunc)
-		return nested_vmfunc(n);
+	if (exit_owner[basic] >= OWNER_exception && settled_by_l0(n, basic, &verdict))
+		return verdict;
 	if (!l1_owns(n, basic))
 		return NESTED_L0;
 	nested_read_exit_info(n, reason, &info);

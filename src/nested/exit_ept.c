@@ -37,17 +37,22 @@ static void reblock_nmi(struct nested_vcpu *n)
 	op_hw_write(n, VMCS_GUEST_INTERRUPTIBILITY, state | BLOCKED_BY_NMI);
 }
 
-/* L0 handled a fault of L2 by itself: L2 goes on as if there had been none. */
-static enum nested_verdict absorb(struct nested_vcpu *n, u64 qualification)
+void nested_absorb(struct nested_vcpu *n, bool nmi_unblocked)
 {
 	u64 vectoring = op_hw_read(n, VMCS_IDT_VECTORING_INFO);
 
-	/* Filling or unprotecting may have recycled tables. */
-	nested_merge_ept(n, n->current);
 	if (unlikely(vectoring & INTR_VALID))
 		redeliver(n, vectoring);
-	else if (unlikely(qualification & EPTQ_NMI_UNBLOCKED))
+	else if (unlikely(nmi_unblocked))
 		reblock_nmi(n);
+}
+
+/* L0 handled a fault of L2 by itself: L2 goes on as if there had been none. */
+static enum nested_verdict absorb(struct nested_vcpu *n, u64 qualification)
+{
+	/* Filling or unprotecting may have recycled tables. */
+	nested_merge_ept(n, n->current);
+	nested_absorb(n, qualification & EPTQ_NMI_UNBLOCKED);
 	return NESTED_RESUME;
 }
 

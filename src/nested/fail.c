@@ -15,7 +15,7 @@ void nested_check_env(struct nested_vcpu *n, struct nested_vmcs *s, struct check
 		.vm = n->vm,
 		.caps = &n->caps,
 		.v = s->v,
-		.lma = op_hw_read(n, VMCS_GUEST_EFER) & EFER_LMA,
+		.lma = op_hw_read(n, n->at.efer) & EFER_LMA,
 		.vmptr = s->gpa.v,
 		.vmxon_region = n->vmxon_region.v,
 	};
@@ -44,8 +44,8 @@ struct outcome nested_fail_entry(struct nested_vcpu *n, struct nested_vmcs *s, u
 	/* Bad guest state was not loaded: L1 keeps its own MSRs. MSR loading comes after. */
 	if (reason == EXIT_INVALID_GUEST_STATE)
 		op_hw_load(n, n->vmcs01);
-	efer = op_hw_read(n, VMCS_GUEST_EFER);
-	pat = op_hw_read(n, VMCS_GUEST_PAT);
+	efer = op_hw_read(n, n->at.efer);
+	pat = op_hw_read(n, n->at.pat);
 	if (reason != EXIT_INVALID_GUEST_STATE)
 		op_hw_load(n, n->vmcs01);
 	n->in_l2 = false;

@@ -58,8 +58,8 @@ static void load_msrs(struct nested_vcpu *n, const u64 *v, u64 efer, u64 pat)
 		efer |= EFER_LME | EFER_LMA;
 	if (v[VF_EXIT_CONTROLS] & EXIT_LOAD_PAT)
 		pat = v[VF_HOST_PAT];
-	op_hw_write(n, VMCS_GUEST_EFER, efer);
-	op_hw_write(n, VMCS_GUEST_PAT, pat);
+	op_hw_write(n, n->at.efer, efer);
+	op_hw_write(n, n->at.pat, pat);
 	op_hw_write(n, VMCS_GUEST_DEBUGCTL, 0);
 	op_hw_write(n, VMCS_GUEST_SYSENTER_CS, v[VF_HOST_SYSENTER_CS]);
 	op_hw_write(n, VMCS_GUEST_SYSENTER_ESP, v[VF_HOST_SYSENTER_ESP]);
@@ -78,7 +78,7 @@ static bool load_pdptes(struct nested_vcpu *n, const u64 *v)
 	for (unsigned i = 0; i < 4; i++) {
 		if ((entry[i] & 1) && (entry[i] & reserved))
 			return false;
-		op_hw_write(n, VMCS_GUEST_PDPTE0 + 2 * i, entry[i]);
+		op_hw_write(n, n->at.pdpte + 2 * i, entry[i]);
 	}
 	return true;
 }
@@ -93,7 +93,7 @@ static bool load_control_registers(struct nested_vcpu *n, const u64 *v)
 	else
 		cr4 &= ~CR4_PCIDE;
 	op_hw_write(n, VMCS_GUEST_CR0, v[VF_HOST_CR0] | CR0_ET);
-	op_hw_write(n, VMCS_GUEST_CR3, v[VF_HOST_CR3]);
+	op_hw_write(n, n->at.cr3, v[VF_HOST_CR3]);
 	op_hw_write(n, VMCS_GUEST_CR4, cr4);
 	op_hw_write(n, VMCS_GUEST_DR7, DR7_INIT);
 	return !nested_pae(v[VF_HOST_CR0], cr4, host64) || load_pdptes(n, v);
@@ -134,7 +134,7 @@ void nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,
 			    const struct nested_exit_info *info, u64 l2_efer, u64 l2_pat)
 {
 	const u64 *v = s->v;
-	bool blocked = nmi_blocked(n, v, info);
+	bool good, blocked = nmi_blocked(n, v, info);
 
 	load_segments(n, v, v[VF_EXIT_CONTROLS] & EXIT_HOST_64);
 	load_msrs(n, v, l2_efer, l2_pat);
@@ -144,8 +144,9 @@ void nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,
 	op_hw_write(n, VMCS_GUEST_INTERRUPTIBILITY, blocked ? BLOCKED_BY_NMI : 0);
 	op_hw_write(n, VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
 	op_hw_write(n, VMCS_GUEST_PENDING_DEBUG, 0);
+	good = load_control_registers(n, v);
 	nested_vpid_transition(n, s);
-	if (!load_control_registers(n, v))
+	if (!good)
 		nested_abort(n, ABORT_HOST_PDPTE);
 	else if (nested_msr_load(n, GPA1(v[VF_EXIT_MSR_LOAD_ADDR]), v[VF_EXIT_MSR_LOAD_COUNT]))
 		nested_abort(n, ABORT_LOAD_MSR);

@@ -81,7 +81,7 @@ static const char *decode_mode(struct nested_insn *in)
 {
 	struct nested_vcpu *n = in->n;
 
-	in->efer = op_hw_read(n, VMCS_GUEST_EFER);
+	in->efer = op_hw_read(n, n->at.efer);
 	if (in->efer & EFER_LMA) {	/* then CR0.PE = 1 and RFLAGS.VM = 0 */
 		in->mode64 = op_hw_read(n, VMCS_GUEST_CS_AR) & AR_L;
 		return in->mode64 ? NULL : "compatibility mode";

@@ -18,6 +18,8 @@ static u32 primary_controls(const struct nested_vcpu *n, const struct nested_vmc
 		v |= PROC_IO_BITMAPS;
 	if (n->tsc_offset01)
 		v |= PROC_TSC_OFFSET;
+	if (n->vtlb)
+		v |= PROC_INVLPG | PROC_CR3_LOAD | PROC_CR3_STORE;
 	return (v | n->hw->proc.must) & n->hw->proc.may;
 }
 
@@ -67,7 +69,7 @@ static u64 entry_efer(const struct nested_vmcs *s, u64 efer01)
  * A field of the guest state that an entry loads from vmcs12, or leaves as L1 has
  * it. What waits in vmcs02 is lost unless the entry loads it and the exit saves it.
  */
-static void merge_state_field(struct nested_vcpu *n, struct nested_vmcs *s, unsigned i,
+static void merge_state_field(struct nested_vcpu *n, struct nested_vmcs *s, unsigned i, u32 at,
 			      bool load, bool save, u64 otherwise)
 {
 	if (field_test(&s->stale, i)) {
@@ -75,7 +77,7 @@ static void merge_state_field(struct nested_vcpu *n, struct nested_vmcs *s, unsi
 			return;
 		nested_sync_field(n, s, i);
 	}
-	op_hw_write(n, nested_field_encoding[i], load ? s->v[i] : otherwise);
+	op_hw_write(n, at, load ? s->v[i] : otherwise);
 }
 
 static void merge_state(struct nested_vcpu *n, struct nested_vmcs *s,
@@ -84,12 +86,12 @@ static void merge_state(struct nested_vcpu *n, struct nested_vmcs *s,
 	u64 entry = s->v[VF_ENTRY_CONTROLS], exit = s->v[VF_EXIT_CONTROLS];
 	bool load = entry & ENTRY_LOAD_DEBUG, save = exit & EXIT_SAVE_DEBUG;
 
-	merge_state_field(n, s, VF_GUEST_DEBUGCTL, load, save, l1->debugctl);
-	merge_state_field(n, s, VF_GUEST_DR7, load, save, l1->dr7);
-	merge_state_field(n, s, VF_GUEST_PAT, entry & ENTRY_LOAD_PAT, exit & EXIT_SAVE_PAT,
-			  l1->pat);
-	merge_state_field(n, s, VF_GUEST_EFER, entry & ENTRY_LOAD_EFER, exit & EXIT_SAVE_EFER,
-			  entry_efer(s, l1->efer));
+	merge_state_field(n, s, VF_GUEST_DEBUGCTL, VMCS_GUEST_DEBUGCTL, load, save, l1->debugctl);
+	merge_state_field(n, s, VF_GUEST_DR7, VMCS_GUEST_DR7, load, save, l1->dr7);
+	merge_state_field(n, s, VF_GUEST_PAT, n->at.pat, entry & ENTRY_LOAD_PAT,
+			  exit & EXIT_SAVE_PAT, l1->pat);
+	merge_state_field(n, s, VF_GUEST_EFER, n->at.efer, entry & ENTRY_LOAD_EFER,
+			  exit & EXIT_SAVE_EFER, entry_efer(s, l1->efer));
 }
 
 static void merge_tsc(struct nested_vcpu *n, const struct nested_vmcs *s)
@@ -144,7 +146,7 @@ static u32 copy_dirty(struct nested_vcpu *n, struct nested_vmcs *s)
 		for (; d; d &= d - 1) {
 			unsigned i = w * 64 + (unsigned)__builtin_ctzll(d);
 
-			if (nested_field_merge[i] == MERGE_COPY)
+			if (nested_is_copied(n, i))
 				op_hw_write(n, nested_field_encoding[i], s->v[i]);
 			else
 				parts |= BIT32(nested_field_merge[i]);
@@ -177,8 +179,11 @@ void nested_merge(struct nested_vcpu *n, struct nested_vmcs *s,
 	nested_merge_bitmaps(n, s, parts & (BIT32(MERGE_CTL) | BIT32(MERGE_MSR) | BIT32(MERGE_IO) |
 					    BIT32(MERGE_FIELDS)));
 	nested_merge_link(n, s);
-	nested_merge_ept(n, s);
 	nested_merge_pdptes(n, s);
-	nested_merge_vpid(n, s);
+	nested_merge_ept(n, s);
+	if (unlikely(n->vtlb))
+		nested_vtlb_merge(n, s, ctl || (parts & BIT32(MERGE_PAGING)));
+	else
+		nested_merge_vpid(n, s);
 	merge_event(n, s);
 }

@@ -40,7 +40,7 @@ void nested_merge_ept(struct nested_vcpu *n, struct nested_vmcs *s)
 {
 	if (likely(nested_uses_ept(s))) {
 		nested_use_ept02(n, s, nested_ept02(n, s));
-	} else if (s->eptp02 != n->eptp01) {
+	} else if (s->eptp02 != n->eptp01) {	/* both 0 without EPT */
 		s->eptp02 = n->eptp01;
 		op_hw_write(n, VMCS_EPT_POINTER, n->eptp01);
 	}
@@ -67,7 +67,7 @@ void nested_merge_pdptes(struct nested_vcpu *n, struct nested_vmcs *s)
 				continue;	/* vmcs02 has it already */
 			nested_sync_field(n, s, VF_GUEST_PDPTE0 + i);
 		}
-		op_hw_write(n, VMCS_GUEST_PDPTE0 + 2 * i,
+		op_hw_write(n, n->at.pdpte + 2 * i,
 			    ept ? s->v[VF_GUEST_PDPTE0 + i] : entry[i]);
 	}
 }

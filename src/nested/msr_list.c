@@ -16,8 +16,11 @@ struct msr_entry {
 /* More than any CPU recommends; a longer list fails at this entry. */
 #define MSR_LIST_MAX 4096u
 
-static u32 vmcs_field(u32 msr)
+static u32 vmcs_field(const struct nested_vcpu *n, u32 msr)
 {
+	/* Without these controls vm/ has them. */
+	if (n->vtlb && (msr == MSR_EFER || msr == MSR_IA32_PAT))
+		return 0;
 	switch (msr) {
 	case MSR_EFER: return VMCS_GUEST_EFER;
 	case MSR_IA32_PAT: return VMCS_GUEST_PAT;
@@ -87,7 +90,7 @@ static const char *load_in_vmcs(struct nested_vcpu *n, u32 field, u64 v)
 
 static const char *load_one(struct nested_vcpu *n, const struct msr_entry *e)
 {
-	u32 field = vmcs_field(e->index);
+	u32 field = vmcs_field(n, e->index);
 
 	if (e->reserved)
 		return "bits 63:32 of an entry must be 0";
@@ -135,7 +138,7 @@ bool nested_msr_store(struct nested_vcpu *n, gpa1_t list, u64 count)
 		    e.reserved || e.index >> 8 == MSR_IA32_X2APIC_FIRST >> 8 ||
 		    e.index == MSR_IA32_SMBASE)
 			return false;
-		field = vmcs_field(e.index);
+		field = vmcs_field(n, e.index);
 		if (field)
 			e.value = op_hw_read(n, field);
 		else if (!op_msr_read(n, e.index, &e.value))

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "mmu/ept02.h"
+#include "mmu/vtlb.h"
 #include "mmu/guest_memo.h"
 #include "nested/outcome.h"
 #include "vmx_caps.h"
@@ -50,6 +51,8 @@ struct nested_vmcs {
 	u64 last_used;			/* for eviction */
 	struct ept02 *ept02;		/* of the last entry, if its role is still right */
 	u64 eptp02;			/* what vmcs02 holds */
+	u64 own_cr0, own_cr4;		/* without EPT: L2's values, of the bits that are L0's */
+	hpa_t root02;			/* and what vmcs02 holds as CR3 */
 	u16 vpid02;			/* hardware VPID of the last entry */
 	u16 cold_accesses;		/* exits of L1 for cold fields since the last entry */
 	u16 busy;			/* entries in a row with many of them */
@@ -78,6 +81,9 @@ struct nested_vcpu {
 	const struct vmx_caps *hw;
 	struct vmx_caps caps;		/* what L1 is told */
 	struct field_set exists;	/* fields of L1's virtual VMCS */
+	struct vmx_places at;		/* fields of hardware VMCSs */
+	u8 copied;			/* the last merge class that is copied */
+	struct vtlb *vtlb;		/* without EPT in the hardware; else NULL */
 	bool explain;			/* say why instructions and entries fail */
 	bool use_shadow;		/* hardware VMCS shadowing for L1 */
 	bool hide_ept;			/* L1 shall do without EPT */
@@ -176,6 +182,24 @@ enum nested_verdict {
 enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason);
 /* The hardware refused vmcs02 (VMfail): L1 gets the verdict its vmcs12 deserves. */
 struct outcome nested_entry_refused(struct nested_vcpu *n, u32 vm_instruction_error);
+
+/*
+ * Without EPT (vtlb.c). CR0, CR4 and paging of whoever runs, which are not those in
+ * its VMCS (current), and new values after an instruction of L2's that L0 carries out.
+ */
+u64 nested_vtlb_cr0(struct nested_vcpu *n);
+u64 nested_vtlb_cr4(struct nested_vcpu *n);
+void nested_vtlb_paging(struct nested_vcpu *n, struct mmu_paging *p);
+void nested_vtlb_set_cr(struct nested_vcpu *n, u64 cr0, u64 cr4);
+/* The value that L2 writes, in bits that are not L1's; old is L2's present one. */
+u64 nested_l2_own_cr0(const struct nested_vcpu *n, u64 old, u64 value);
+u64 nested_l2_own_cr4(const struct nested_vcpu *n, u64 old, u64 value);
+/* L2's TLB is flushed, or its paging is another. */
+void nested_vtlb_flush(struct nested_vcpu *n);
+
+/* SDM 3A "Interrupt 8-Double Fault Exception": #PF while this event was delivered. */
+enum nested_second { SECOND_PF, SECOND_DF, SECOND_TRIPLE };
+enum nested_second nested_second_fault(u64 vectoring_info);
 
 /*
  * L0 emulates something for L2 and it faults: L2 gets the exception, or L1 an exit

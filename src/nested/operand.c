@@ -124,7 +124,8 @@ struct place {
 
 /*
  * The bits that steer translation are the guest's own: L0 masks only such as VMXE
- * and NE, and L1's masks for L2 say what L2 reads, not what it runs with.
+ * and NE (without EPT, others), and L1's masks for L2 say what L2 reads, not what it
+ * runs with.
  */
 static void load_paging(const struct nested_insn *in, struct place *at)
 {
@@ -134,7 +135,7 @@ static void load_paging(const struct nested_insn *in, struct place *at)
 
 	*p = (struct mmu_paging){
 		.cr0 = op_hw_read(n, VMCS_GUEST_CR0),
-		.cr3 = op_hw_read(n, VMCS_GUEST_CR3),
+		.cr3 = op_hw_read(n, n->at.cr3),
 		.cr4 = op_hw_read(n, VMCS_GUEST_CR4),
 		.efer = in->efer,
 		.maxphyaddr = n->caps.maxphyaddr,
@@ -143,6 +144,10 @@ static void load_paging(const struct nested_insn *in, struct place *at)
 	};
 	if (unlikely(n->in_l2))
 		p->stage2 = nested_stage2_init(n, &at->stage2);
+	if (unlikely(n->vtlb)) {
+		p->cr0 = nested_vtlb_cr0(n);
+		p->cr4 = nested_vtlb_cr4(n);
+	}
 	if (p->cr4 & CR4_SMAP)	/* EFLAGS.AC matters only then */
 		p->rflags = op_hw_read(n, VMCS_GUEST_RFLAGS);
 	if (p->cr4 & CR4_PKE)
@@ -152,7 +157,7 @@ static void load_paging(const struct nested_insn *in, struct place *at)
 	if (!(p->cr4 & CR4_PAE) || (p->efer & EFER_LMA))
 		return;
 	for (unsigned i = 0; i < 4; i++)
-		p->pdpte[i] = op_hw_read(n, VMCS_GUEST_PDPTE0 + 2 * i);
+		p->pdpte[i] = op_hw_read(n, n->at.pdpte + 2 * i);
 }
 
 static bool locate(const struct nested_insn *in, unsigned seg, u64 ea, size_t len, bool write,
@@ -202,7 +207,7 @@ static const void *find_operand(const struct nested_insn *in, u64 ea, size_t len
 	if (unlikely(!in->mode64))
 		return NULL;
 	linear = ea + base64(n, INFO_SEGMENT(in->info));
-	return mmu_memo_find(n->vm, memo_of(n, linear), op_hw_read(n, VMCS_GUEST_CR3),
+	return mmu_memo_find(n->vm, memo_of(n, linear), op_hw_read(n, n->at.cr3),
 			     op_hw_read(n, VMCS_GUEST_CR4), in->efer, linear, len);
 }
 
@@ -271,7 +276,7 @@ void nested_string_decode(struct nested_vcpu *n, bool to_memory, struct nested_s
 	static const u64 mask[] = { 0xffff, 0xffffffff, ~0ull };
 	struct nested_insn *in = &s->in;
 
-	*in = (struct nested_insn){ .n = n, .efer = op_hw_read(n, VMCS_GUEST_EFER) };
+	*in = (struct nested_insn){ .n = n, .efer = op_hw_read(n, n->at.efer) };
 	in->mode64 = (in->efer & EFER_LMA) && (op_hw_read(n, VMCS_GUEST_CS_AR) & AR_L);
 	in->cpl = (u8)((op_hw_read(n, VMCS_GUEST_SS_AR) & AR_DPL) >> AR_DPL_SHIFT);
 	in->info = string_info(in);

@@ -59,7 +59,11 @@ void nested_merge_vpid(struct nested_vcpu *n, struct nested_vmcs *s)
 
 void nested_vpid_transition(struct nested_vcpu *n, const struct nested_vmcs *s)
 {
-	if (!vpid12_of(s))
+	if (vpid12_of(s))
+		return;
+	if (n->vtlb)
+		nested_vtlb_host(n, s);
+	else
 		op_hw_invvpid(n, INVVPID_SINGLE, n->vpid01, GVA(0));
 }
 

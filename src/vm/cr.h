@@ -6,6 +6,9 @@
 /* Sets masks and shadows of vmcs01 for L1's CR0 and CR4 as they are now. */
 void vm_cr_init(struct vcpu *v, u64 cr0, u64 cr4);
 
+/* L1's CR0 and CR4 (without EPT: or L2's), without what else comes with a change. */
+void vm_cr_set(struct vcpu *v, u64 cr0, u64 cr4);
+
 /*
  * PAE paging with these control registers and CR3 as it is reads four entries;
  * false: one of them is reserved, and none is loaded.

@@ -14,6 +14,7 @@
 #include "vm/nmi.h"
 #include "vm/power.h"
 #include "vm/regs.h"
+#include "vm/vtlb.h"
 
 typedef void (*exit_fn)(struct vcpu *v);
 static const exit_fn handlers[EXIT_REASON_COUNT] = {
@@ -37,6 +38,13 @@ void vm_exit_invd(struct vcpu *v)
 	(void)v;
 	cpu_wbinvd();	/* INVD itself could lose writes of L0 */
 	vcpu_advance();
+}
+
+/* The vtlb compares all its tables with L1's or L2's: which page it is does not matter. */
+void vm_exit_invlpg(struct vcpu *v)
+{
+	vm_vtlb_flush(v);
+	vcpu_done(v);
 }
 
 void vm_exit_msr_read(struct vcpu *v)
@@ -77,9 +85,11 @@ void vm_exit_exception(struct vcpu *v)
 {
 	u64 info = vmx_read(VMCS_EXIT_INTR_INFO);
 
-	/* L0 asks for no exceptions; an NMI may be taken for L1. */
+	/* L0 asks for page faults at most; an NMI may be taken for L1. */
 	if ((info & INTR_TYPE) == INTR_TYPE_NMI)
 		v->pcpu->nmi_pending++;
+	else if (v->vm->no_ept && (info & INTR_VECTOR) == X86_PF)
+		vm_vtlb_fault(v);
 	else
 		vm_exit_none(v);
 }
@@ -175,6 +185,9 @@ static void before_entry(struct vcpu *v)
 {
 	if (v->vm->killed)
 		vm_power_killed(v);
+	if (v->vm->vtlb_dropped)
+		vm_vtlb_flush(v);
+	v->vm->attention = v->vm->vtlb_dropped = false;
 	vm_deliver_pending(v);
 }
 
@@ -183,7 +196,7 @@ static always_inline bool prepare_entry(struct vcpu *v)
 {
 	const struct pcpu *p = v->pcpu;
 
-	if (unlikely(p->nmi_pending | p->mc_pending) || unlikely(v->vm->killed != NULL))
+	if (unlikely(p->nmi_pending | p->mc_pending) || unlikely(v->vm->attention))
 		before_entry(v);
 	v->stats.entered = cpu_rdtsc();
 	return likely(!v->nested.in_l2) || v->nested.current->launched02;

@@ -38,7 +38,7 @@ void vm_init_state(struct vcpu *v)
 	u64 cr0 = (vmx_read(VMCS_GUEST_CR0) & (CR0_CD | CR0_NW)) | CR0_ET;
 
 	vm_cr_init(v, cr0, 0);
-	vmx_write(VMCS_GUEST_CR3, 0);
+	vmx_write(v->nested.at.cr3, 0);
 	for (u32 s = SEG_ES; s <= SEG_GS; s++)
 		set_segment(s, 0, 0, 0xffff, AR_REAL_DATA);
 	set_segment(SEG_LDTR, 0, 0, 0xffff, AR_REAL_LDTR);
@@ -52,7 +52,7 @@ void vm_init_state(struct vcpu *v)
 	vmx_write(VMCS_GUEST_RSP, 0);
 	vmx_write(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
 	vmx_write(VMCS_GUEST_DR7, DR7_INIT);
-	vmx_write(VMCS_GUEST_EFER, 0);
+	vmx_write(v->nested.at.efer, 0);
 	vmx_write(VMCS_ENTRY_CONTROLS, v->nested.entry_controls01);
 	vmx_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmx_write(VMCS_GUEST_PENDING_DEBUG, 0);
@@ -78,7 +78,11 @@ void vm_exit_init(struct vcpu *v)
 		return;
 	}
 	vm_init_state(v);
-	vmx_invvpid(INVVPID_SINGLE, v->vpid, GVA(0));
+	if (v->vm->no_ept) {
+		vm_kill(v->vm, "INIT: this processor's VMX has no unrestricted guest for real mode");
+		return;
+	}
+	vcpu_flush(v);
 	if (!bsp)
 		vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_SIPI);
 }

@@ -57,7 +57,12 @@ static void flush(struct vm *vm)
 	if (!vm->ept01.stale)
 		return;
 	vm->ept01.stale = false;
-	vmx_invept(INVEPT_SINGLE, ept01_eptp(&vm->ept01));
+	if (likely(!vm->no_ept)) {
+		vmx_invept(INVEPT_SINGLE, ept01_eptp(&vm->ept01));
+		return;
+	}
+	vtlb_drop(&vm->vtlb);
+	vm->vtlb_dropped = vm->attention = true;
 }
 
 void vm_memory_types_changed(struct vm *vm)

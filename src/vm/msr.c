@@ -7,6 +7,8 @@
 #include "cpu/cpu.h"
 #include "cpu/home.h"
 #include "vm/memory.h"
+#include "vm/regs.h"
+#include "vm/vtlb.h"
 
 typedef bool (*msr_read_fn)(struct vcpu *v, u32 msr, u64 *value);
 typedef bool (*msr_write_fn)(struct vcpu *v, u32 msr, u64 value);
@@ -72,6 +74,32 @@ static bool vm_msr_write_misc_enable(struct vcpu *v, u32 msr, u64 value)
 	return cpu_wrmsr_safe(msr, value & ~MISC_ENABLE_XD_DISABLE);
 }
 
+static bool vm_msr_read_efer(struct vcpu *v, u32 msr, u64 *value)
+{
+	(void)msr;
+	*value = vmx_read(v->nested.at.efer);
+	return true;
+}
+
+/*
+ * Without EPT the processor's NXE is L0's, which shadow tables need; SCE is that
+ * of whoever runs; LMA and LME are the VM entry's doing.
+ */
+static bool vm_msr_write_efer(struct vcpu *v, u32 msr, u64 value)
+{
+	u64 old = vmx_read(v->nested.at.efer), cr0 = v->nested.in_l2 ? CR0_PG : vcpu_cr0();
+
+	if (value & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+		return false;
+	if (((value ^ old) & EFER_LME) && (cr0 & CR0_PG))
+		return false;
+	vmx_write(v->nested.at.efer, (value & ~EFER_LMA) | (old & EFER_LMA));
+	cpu_wrmsr(msr, (cpu_rdmsr(msr) & ~EFER_SCE) | (value & EFER_SCE));
+	if ((value ^ old) & EFER_NXE)
+		vm_vtlb_flush(v);
+	return true;
+}
+
 static bool vm_msr_write_mtrr(struct vcpu *v, u32 msr, u64 value)
 {
 	if (!cpu_wrmsr_safe(msr, value))
@@ -92,9 +120,11 @@ static const struct {
 #undef M
 };
 
-void vm_msr_bitmap_init(u8 *bitmap)
+void vm_msr_bitmap_init(const struct vm *vm, u8 *bitmap)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].first == MSR_EFER && !vm->no_ept)
+			continue;
 		for (u32 msr = rows[i].first; msr <= rows[i].last; msr++) {
 			u32 at = (msr & 0x1fff) / 8 + (msr >= 0xc0000000 ? 0x400 : 0);
 

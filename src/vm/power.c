@@ -49,6 +49,7 @@ void vm_kill(struct vm *vm, const char *why)
 {
 	if (!vm->killed)
 		vm->killed = why;
+	vm->attention = true;
 }
 
 void vm_kill_nested(struct nested_vcpu *n, const char *why)

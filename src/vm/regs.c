@@ -5,21 +5,36 @@
 #include "vm/regs.h"
 
 #include "cpu/cpu.h"
+#include "vm/vtlb.h"
 
 void vcpu_paging(struct vcpu *v, struct mmu_paging *p)
 {
+	bool masked = v->vm->no_ept;	/* bits that L1 can change have other values in vmcs01 */
+
+	if (masked && v->nested.in_l2) {
+		nested_vtlb_paging(&v->nested, p);
+		return;
+	}
 	*p = (struct mmu_paging){
-		.cr0 = vmx_read(VMCS_GUEST_CR0),
-		.cr3 = vmx_read(VMCS_GUEST_CR3),
-		.cr4 = vmx_read(VMCS_GUEST_CR4),
-		.efer = vmx_read(VMCS_GUEST_EFER),
+		.cr0 = masked ? vcpu_cr0() : vmx_read(VMCS_GUEST_CR0),
+		.cr3 = vmx_read(v->nested.at.cr3),
+		.cr4 = masked ? vcpu_cr4() : vmx_read(VMCS_GUEST_CR4),
+		.efer = vmx_read(v->nested.at.efer),
 		.rflags = vmx_read(VMCS_GUEST_RFLAGS),
 		.maxphyaddr = v->vm->hw.maxphyaddr,
 		.cpl = (u8)vcpu_cpl(),
 		.pg_1g = v->vm->hw.pg_1g,
 	};
 	for (u32 i = 0; i < 4; i++)
-		p->pdpte[i] = vmx_read(VMCS_GUEST_PDPTE0 + 2 * i);
+		p->pdpte[i] = vmx_read(v->nested.at.pdpte + 2 * i);
+}
+
+void vcpu_flush(struct vcpu *v)
+{
+	if (v->vm->no_ept)
+		vm_vtlb_flush(v);
+	else
+		vmx_invvpid(INVVPID_SINGLE, v->vpid, GVA(0));
 }
 
 /* What ends with each instruction, and with each iteration of a repeated one. */

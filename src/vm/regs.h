@@ -23,7 +23,7 @@ static inline void vcpu_set_gpr(struct vcpu *v, u32 i, u64 value)
 
 static inline bool vcpu_long_mode(void)
 {
-	return vmx_read(VMCS_GUEST_EFER) & EFER_LMA;
+	return vmx_read(VMCS_ENTRY_CONTROLS) & ENTRY_IA32E;
 }
 
 static inline bool vcpu_code64(void)
@@ -53,6 +53,9 @@ static inline u64 vcpu_cr4(void)
 
 /* The paging of whoever runs in the current VMCS; for L2 only where L1 uses no EPT. */
 void vcpu_paging(struct vcpu *v, struct mmu_paging *p);
+
+/* The TLB of L1, or of an L2 that L1 runs without VPID where there is none. */
+void vcpu_flush(struct vcpu *v);
 
 /* The instruction of L1 is done: next RIP, no STI or MOV SS blocking, single-step trap. */
 void vcpu_advance(void);

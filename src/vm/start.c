@@ -10,6 +10,7 @@
 #include "debug/accounts.h"
 #include "debug/console.h"
 #include "debug/dump.h"
+#include "vm/cr.h"
 #include "vm/init.h"
 #include "vm/io.h"
 #include "vm/loader.h"
@@ -19,6 +20,7 @@
 #include "vm/park.h"
 #include "vm/regs.h"
 #include "vm/vcpu.h"
+#include "vm/vtlb.h"
 #include "vmx/caps.h"
 #include "vmx/probe.h"
 #include "vmx/setup.h"
@@ -64,6 +66,11 @@ static void enter_vmx(struct vm *vm, const struct boot_options *options)
 	error = vmx_caps_missing(&vm->hw);
 	if (error)
 		debug_refuse("this processor's VMX lacks %s, which Plastron needs: use a newer one, or ./plastron run, which emulates one", error);
+	vm->no_ept = !(vm->hw.proc2.may & PROC2_EPT);
+	if (vm->no_ept) {
+		vm_vtlb_reduce(&vm->hw);
+		con_info("no EPT: shadow page tables for L1 and its guests\n");
+	}
 	if (cpu_cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)
 		cpu_write_cr4(cpu_read_cr4() | CR4_OSXSAVE);	/* for L1's XSETBV */
 	error = vmx_enable(&vm->hw, ptr_to_hpa(cpu_alloc_pages(1)));
@@ -75,6 +82,11 @@ static void enter_vmx(struct vm *vm, const struct boot_options *options)
 
 static struct ept_caps ept_caps_of(const struct vmx_caps *c)
 {
+	/* Then ept01 is walked by software alone, and may be as it likes. */
+	if (!(c->proc2.may & PROC2_EPT))
+		return (struct ept_caps){
+			.pg_2m = true, .pg_1g = true, .maxphyaddr = c->maxphyaddr,
+		};
 	return (struct ept_caps){
 		.exec_only = c->ept_vpid & EPTCAP_EXEC_ONLY,
 		.pg_2m = c->ept_vpid & EPTCAP_2M,
@@ -92,7 +104,7 @@ static void init_pages(struct vm *vm)
 	vm->io_bitmap[0] = ptr_to_hpa(cpu_alloc_pages(1));
 	vm->io_bitmap[1] = ptr_to_hpa(cpu_alloc_pages(1));
 	vm->scratch = ptr_to_hpa(cpu_alloc_pages(1));
-	vm_msr_bitmap_init(hpa_to_ptr(vm->msr_bitmap));
+	vm_msr_bitmap_init(vm, hpa_to_ptr(vm->msr_bitmap));
 	vm_io_bitmap_init(vm, hpa_to_ptr(vm->io_bitmap[0]), hpa_to_ptr(vm->io_bitmap[1]));
 }
 
@@ -113,6 +125,7 @@ static void init_memory(struct vm *vm, const struct boot_info *bi)
 	mmu_pool_init(&vm->pool01, vm, base, pages01);
 	mmu_pool_init(&vm->pool02, vm, HPA(base.v + pages01 * PAGE_SIZE), (u32)pages - pages01);
 	if (!vm_memory_init(vm, bi) ||
+	    (vm->no_ept && !vtlb_init(&vm->vtlb, vm, &vm->ept01, vm->pool02.base, vm->pool02.pages)) ||
 	    !ept02_set_init(&vm->ept02s, vm, &vm->pool02, &vm->ept01, &vm->ept_caps, &caps12))
 		debug_refuse("%zu pages are too few for page tables: give the machine more memory", pages);
 	for (u32 i = 0; i < vm->vcpu_count; i++)
@@ -131,32 +144,23 @@ static void set_flat_segments(const struct loader_entry *e, bool long_mode)
 			vm_set_segment(s, ds, 0, 0xffffffff, data);
 }
 
-static void enter_long_mode(const struct loader_entry *e)
+static void enter_long_mode(struct vcpu *v, const struct loader_entry *e)
 {
-	u64 cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_ET, cr4 = CR4_PAE;
-
-	vmx_write(VMCS_GUEST_CR3, e->cr3);
-	vmx_write(VMCS_CR0_SHADOW, cr0);
-	vmx_write(VMCS_GUEST_CR0, cr0 | CR0_NE);
-	vmx_write(VMCS_CR4_SHADOW, cr4);
-	vmx_write(VMCS_GUEST_CR4, cr4 | CR4_VMXE);
-	vmx_write(VMCS_GUEST_EFER, EFER_LME | EFER_LMA);
+	vmx_write(v->nested.at.cr3, e->cr3);
+	vm_cr_set(v, CR0_PE | CR0_PG | CR0_WP | CR0_ET, CR4_PAE);
+	vmx_write(v->nested.at.efer, EFER_LME | EFER_LMA);
 	vmx_write(VMCS_ENTRY_CONTROLS, vmx_read(VMCS_ENTRY_CONTROLS) | ENTRY_IA32E);
-}
-
-static void enter_protected_mode(void)
-{
-	vmx_write(VMCS_CR0_SHADOW, CR0_PE | CR0_ET);
-	vmx_write(VMCS_GUEST_CR0, CR0_PE | CR0_ET | CR0_NE);
 }
 
 static void set_entry_state(struct vcpu *v, const struct loader_entry *e)
 {
 	set_flat_segments(e, e->kind == LOADER_ENTRY_LINUX64);
 	if (e->kind == LOADER_ENTRY_LINUX64)
-		enter_long_mode(e);
+		enter_long_mode(v, e);
 	else
-		enter_protected_mode();
+		vm_cr_set(v, CR0_PE | CR0_ET, 0);
+	if (v->vm->no_ept)
+		vm_vtlb_flush(v);
 	if (e->gdt_limit) {
 		vmx_write(VMCS_GUEST_GDTR_BASE, e->gdt_base);
 		vmx_write(VMCS_GUEST_GDTR_LIMIT, e->gdt_limit);

@@ -121,11 +121,11 @@ static bool load_cr3(struct task_switch *ts)
 
 	if (!task_is_wide(ts) || !(ts->paging.cr0 & CR0_PG) || ts->state.cr3 == ts->paging.cr3)
 		return true;
-	vmx_write(VMCS_GUEST_CR3, ts->state.cr3);
+	vmx_write(v->nested.at.cr3, ts->state.cr3);
 	good = vm_load_pdptes(v, ts->paging.cr0, ts->paging.cr4);
 	for (u32 i = 0; i < 4 && !good; i++)
-		vmx_write(VMCS_GUEST_PDPTE0 + 2 * i, 0);
-	vmx_invvpid(INVVPID_SINGLE, v->vpid, GVA(0));
+		vmx_write(v->nested.at.pdpte + 2 * i, 0);
+	vcpu_flush(v);
 	vcpu_paging(v, &ts->paging);
 	return good || task_fault(ts, X86_TS, 0);
 }

@@ -22,7 +22,8 @@ static void write_controls(struct vcpu *v)
 	u32 exit = EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 		   EXIT_SAVE_EFER | EXIT_LOAD_EFER;
 	u32 entry = ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
-	u32 proc = PROC_MSR_BITMAPS | PROC_IO_BITMAPS | PROC_SECONDARY;
+	u32 proc = PROC_MSR_BITMAPS | PROC_IO_BITMAPS | PROC_SECONDARY |
+		   (v->vm->no_ept ? PROC_INVLPG | PROC_CR3_LOAD | PROC_CR3_STORE : 0);
 	/* What L1 may execute needs a control that says so. */
 	u32 proc2 = PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED | PROC2_RDTSCP |
 		    PROC2_INVPCID | PROC2_XSAVES | PROC2_USER_WAIT | PROC2_PCONFIG;
@@ -33,21 +34,24 @@ static void write_controls(struct vcpu *v)
 	vmx_write(VMCS_PROC2_CONTROLS, vmx_adjust(hw->proc2, proc2));
 	vmx_write(VMCS_EXIT_CONTROLS, vmx_adjust(hw->exit, exit));
 	vmx_write(VMCS_ENTRY_CONTROLS, v->nested.entry_controls01);
-	vmx_write(VMCS_EXCEPTION_BITMAP, 0);
+	vmx_write(VMCS_EXCEPTION_BITMAP, v->vm->no_ept ? BIT32(X86_PF) : 0);
+	vmx_write(VMCS_PF_ERROR_MASK, 0);
+	vmx_write(VMCS_PF_ERROR_MATCH, 0);
 	vmx_write(VMCS_CR3_TARGET_COUNT, 0);
 	vmx_write(VMCS_MSR_BITMAP, v->vm->msr_bitmap.v);
 	vmx_write(VMCS_IO_BITMAP_A, v->vm->io_bitmap[0].v);
 	vmx_write(VMCS_IO_BITMAP_B, v->vm->io_bitmap[1].v);
-	vmx_write(VMCS_VPID, v->vpid);
+	if (hw->proc2.may & PROC2_VPID)
+		vmx_write(VMCS_VPID, v->vpid);
 	vmx_write(VMCS_VMCS_LINK_POINTER, ~0ull);
 	if (hw->proc2.may & PROC2_XSAVES)
 		vmx_write(VMCS_XSS_EXIT_BITMAP, 0);
 }
 
 /* Registers that INIT does not touch: as the firmware left them. */
-static void write_machine_state(void)
+static void write_machine_state(struct vcpu *v)
 {
-	vmx_write(VMCS_GUEST_PAT, cpu_rdmsr(MSR_IA32_PAT));
+	vmx_write(v->nested.at.pat, cpu_rdmsr(MSR_IA32_PAT));
 	vmx_write(VMCS_GUEST_DEBUGCTL, cpu_rdmsr(MSR_IA32_DEBUGCTL));
 	vmx_write(VMCS_GUEST_SYSENTER_CS, cpu_rdmsr(MSR_IA32_SYSENTER_CS));
 	vmx_write(VMCS_GUEST_SYSENTER_ESP, cpu_rdmsr(MSR_IA32_SYSENTER_ESP));
@@ -87,6 +91,7 @@ static void init_nested(struct vcpu *v, const struct boot_options *options)
 	n->hide_ept = !options->nested_ept;
 	n->vmcs01 = v->vmcs01;
 	n->ept02s = &vm->ept02s;
+	n->vtlb = vm->no_ept ? &vm->vtlb : NULL;
 	n->msr_bitmap01 = vm->msr_bitmap;
 	n->io_bitmap01[0] = vm->io_bitmap[0];
 	n->io_bitmap01[1] = vm->io_bitmap[1];
@@ -110,6 +115,8 @@ static void init_nested(struct vcpu *v, const struct boot_options *options)
 
 void vcpu_use_memory(struct vcpu *v)
 {
+	if (v->vm->no_ept)
+		return;
 	v->nested.eptp01 = ept01_eptp(&v->vm->ept01);
 	vmx_write(VMCS_EPT_POINTER, v->nested.eptp01);
 }
@@ -133,7 +140,7 @@ struct vcpu *vcpu_create(struct vm *vm, const struct boot_options *options)
 		vmx_write(VMCS_VMREAD_BITMAP, v->nested.vmread_bitmap.v);
 		vmx_write(VMCS_VMWRITE_BITMAP, v->nested.vmwrite_bitmap.v);
 	}
-	write_machine_state();
+	write_machine_state(v);
 	vm_init_state(v);
 	return v;
 }

@@ -52,6 +52,8 @@ struct vm {
 	struct mmu_pool pool01, pool02;	/* tables of ept01; of all ept02 */
 	struct ept01 ept01;
 	struct ept02_set ept02s;
+	bool no_ept;			/* vtlb serves L1 and its guests, and ept02s nobody */
+	struct vtlb vtlb;
 	struct mtrr_state mtrr;
 	struct ept_caps ept_caps;
 	hpa_t msr_bitmap, io_bitmap[2];
@@ -59,6 +61,8 @@ struct vm {
 	const struct e820_map *map;	/* the machine's */
 	u64 ram_end;			/* ept01 above it is filled on demand */
 	struct acpi_info acpi;
+	bool attention;			/* one of these two: */
+	bool vtlb_dropped;		/* CR3 of who runs must be made anew */
 	const char *killed;		/* why the VM must not run again */
 	gpa1_t watched[VM_MAX_WATCHED];
 	u32 watched_count;

@@ -53,19 +53,20 @@ void vmx_caps_read(struct vmx_caps *c)
 
 const char *vmx_caps_missing(const struct vmx_caps *c)
 {
+	bool ept = c->proc2.may & PROC2_EPT;
 	const struct { bool there; const char *name; } need[] = {
-		{ c->proc.may & PROC_SECONDARY, "secondary processor-based controls" },
+		{ c->proc.may & PROC_SECONDARY || !ept, "secondary processor-based controls" },
 		{ c->proc.may & PROC_MSR_BITMAPS, "MSR bitmaps" },
 		{ c->proc.may & PROC_IO_BITMAPS, "I/O bitmaps" },
-		{ c->proc2.may & PROC2_EPT, "EPT" },
-		{ c->ept_vpid & EPTCAP_WALK4, "EPT with 4 levels" },
-		{ c->ept_vpid & EPTCAP_WB, "write-back EPT tables" },
-		{ c->ept_vpid & EPTCAP_INVEPT_SINGLE, "single-context INVEPT" },
-		{ c->proc2.may & PROC2_UNRESTRICTED, "unrestricted guest" },
-		{ c->proc2.may & PROC2_VPID, "VPID" },
-		{ c->ept_vpid & EPTCAP_INVVPID_SINGLE, "single-context INVVPID" },
-		{ c->exit.may & EXIT_LOAD_EFER, "loading IA32_EFER" },
-		{ c->exit.may & EXIT_LOAD_PAT, "loading IA32_PAT" },
+		{ ept || MISC_CR3_TARGETS(c->misc) == 4, "EPT or four CR3-target values" },
+		{ !ept || c->ept_vpid & EPTCAP_WALK4, "EPT with 4 levels" },
+		{ !ept || c->ept_vpid & EPTCAP_WB, "write-back EPT tables" },
+		{ !ept || c->ept_vpid & EPTCAP_INVEPT_SINGLE, "single-context INVEPT" },
+		{ !ept || c->proc2.may & PROC2_UNRESTRICTED, "unrestricted guest" },
+		{ !ept || c->proc2.may & PROC2_VPID, "VPID" },
+		{ !ept || c->ept_vpid & EPTCAP_INVVPID_SINGLE, "single-context INVVPID" },
+		{ !ept || c->exit.may & EXIT_LOAD_EFER, "loading IA32_EFER" },
+		{ !ept || c->exit.may & EXIT_LOAD_PAT, "loading IA32_PAT" },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(need); i++)

@@ -189,7 +189,7 @@ void fuzz_check_copied(struct fx *f)
 	if (s->v[VF_ENTRY_MSR_LOAD_COUNT])
 		return;		/* then some are the list's */
 	for (unsigned i = 0; i < VF_COUNT; i++)
-		if (nested_field_merge[i] == MERGE_COPY && field_test(&f->n.exists, i) &&
+		if (nested_is_copied(&f->n, i) && field_test(&f->n.exists, i) &&
 		    !field_test(&s->stale, i) && *fx_vmcs02(f, i) != s->v[i])
 			fail_msg("%s is %#llx, but vmcs02 has %#llx", nested_field_name[i],
 				 (unsigned long long)s->v[i],

@@ -54,7 +54,7 @@ static void each_copied_field_is_written_once_when_it_changed(void **state)
 	for (unsigned i = 0; i < VF_COUNT; i++) {
 		u64 was, value;
 
-		if (nested_field_merge[i] != MERGE_COPY || !field_test(&f.n.exists, i))
+		if (!nested_is_copied(&f.n, i) || !field_test(&f.n.exists, i))
 			continue;
 		was = fx_vmread(&f, i);
 		value = other_value(i, was) & nested_field_bits[i];

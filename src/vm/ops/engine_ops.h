@@ -141,6 +141,12 @@ static always_inline void op_hw_invvpid(struct nested_vcpu *n, u32 type, u16 vpi
 	vmx_invvpid(type, vpid, a);
 }
 
+static always_inline void op_cr2_write(struct nested_vcpu *n, u64 value)
+{
+	(void)n;
+	cpu_write_cr2(value);
+}
+
 static always_inline bool op_msr_read(struct nested_vcpu *n, u32 msr, u64 *value)
 {
 	return vm_msr_read(n, msr, value);

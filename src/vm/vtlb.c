@@ -1,0 +1,79 @@
+/*
+ * L1 on a processor without EPT: it runs on shadow tables (mmu/vtlb.h) of its
+ * own, with paging always on and page faults, CR3, EFER and INVLPG intercepted.
+ * What it sees of CR0, CR3, CR4 and EFER is its own. Real mode is not there:
+ * without unrestricted guest the hardware runs no guest in it.
+ */
+#include "vm/vtlb.h"
+
+#include "debug/console.h"
+#include "vm/exits.h"
+#include "vm/regs.h"
+
+void vm_vtlb_reduce(struct vmx_caps *hw)
+{
+	hw->proc2.may &= ~(PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED | PROC2_INVPCID |
+			   PROC2_VMFUNC | PROC2_PML | PROC2_EPT_VE | PROC2_MODE_BASED_EXEC |
+			   PROC2_SPP);
+	hw->ept_vpid = 0;
+	hw->vmfunc = 0;
+	/* As the first processors: EFER and PAT are not the VMCS's. */
+	hw->entry.may &= ~(ENTRY_LOAD_EFER | ENTRY_LOAD_PAT);
+	hw->exit.may &= ~(EXIT_LOAD_EFER | EXIT_SAVE_EFER | EXIT_LOAD_PAT | EXIT_SAVE_PAT);
+	hw->cr4_fixed1 &= ~VTLB_CR4_NEVER;
+}
+
+void vm_vtlb_flush(struct vcpu *v)
+{
+	struct mmu_paging p;
+
+	if (v->nested.in_l2) {
+		nested_vtlb_flush(&v->nested);
+		return;
+	}
+	vcpu_paging(v, &p);
+	vmx_write(VMCS_GUEST_CR3, vtlb_root(&v->vm->vtlb, &p).v);
+}
+
+/* L1's own tables cause the fault; it meets the event whose delivery it interrupted. */
+static void deliver(struct vcpu *v, const struct mmu_fault *fault)
+{
+	switch (nested_second_fault(vmx_read(VMCS_IDT_VECTORING_INFO))) {
+	case SECOND_PF:
+		vcpu_fault(v, OUTCOME_PF(fault->error_code, vmx_read(VMCS_EXIT_QUALIFICATION)));
+		break;
+	case SECOND_DF:
+		vcpu_fault(v, OUTCOME_FAULT(X86_DF, 0));
+		break;
+	case SECOND_TRIPLE:
+		vm_exit_triple_fault(v);
+	}
+}
+
+void vm_vtlb_fault(struct vcpu *v)
+{
+	gva_t gva = GVA(vmx_read(VMCS_EXIT_QUALIFICATION));
+	u32 error = (u32)vmx_read(VMCS_EXIT_INTR_ERROR_CODE);
+	struct mmu_fault fault;
+	struct mmu_paging p;
+	hpa_t root;
+	gpa1_t gpa;
+
+	vcpu_paging(v, &p);
+	switch (vtlb_fault(&v->vm->vtlb, &p, gva, error, &root, &gpa, &fault)) {
+	case VTLB_GUEST:
+		deliver(v, &fault);
+		return;
+	case VTLB_L0:
+		con_printf("L1 touched %#lx, where nothing can be mapped\n", gpa.v);
+		vm_kill(v->vm, "an address that L0 cannot map");
+		return;
+	case VTLB_FILLED:
+		break;
+	}
+	vmx_write(VMCS_GUEST_CR3, root.v);
+	if (vmx_read(VMCS_EXIT_INTR_INFO) & INTR_NMI_UNBLOCKING)
+		vmx_write(VMCS_GUEST_INTERRUPTIBILITY,
+			  vmx_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
+	vcpu_redeliver();
+}

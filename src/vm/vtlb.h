@@ -1,0 +1,13 @@
+/* L1 on a processor without EPT. */
+#pragma once
+
+#include "vm/vm.h"
+
+/* Without EPT: takes from the capabilities what is no use without it, or not made use of. */
+void vm_vtlb_reduce(struct vmx_caps *hw);
+
+/* A page fault while L1 runs. */
+void vm_vtlb_fault(struct vcpu *v);
+
+/* Whoever runs flushed its TLB, or its paging is another: vmcs01 or vmcs02 is current. */
+void vm_vtlb_flush(struct vcpu *v);
