@@ -92,6 +92,18 @@ const char *reason_name(u32 reason)
 	return reason < ARRAY_SIZE(reasons) && reasons[reason].name ? reasons[reason].name : "UNKNOWN";
 }
 
+/* INS and OUTS: where in memory; and how it was addressed, where IA32_VMX_BASIC says so. */
+static void print_string_io(void)
+{
+	u64 q = vmread(EXIT_QUALIFICATION), info = vmread(EXIT_INSN_INFO);
+
+	if (!(q & BIT(4)))
+		return;
+	print(" gla=%lx", vmread(GUEST_LINEAR));
+	if (vmx_caps.basic & BIT(54))
+		print(" info=%lx", info & (q & BIT(3) ? 0x380 : 0x38380));
+}
+
 static void print_event(const char *name, u64 info_field, u64 error_field)
 {
 	u64 info = vmread(info_field);
@@ -197,6 +209,8 @@ void print_exit(const struct vm *vm, u32 reason)
 		print(" gla=%lx", vmread(GUEST_LINEAR));
 	if (fields & GPA)
 		print(" gpa=%lx", vmread(GUEST_PHYSICAL));
+	if (reason == 30)
+		print_string_io();
 	if (fields & INFO)
 		print(" info=%x", instruction_info(reason));
 }

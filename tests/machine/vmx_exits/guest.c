@@ -5,9 +5,11 @@
 #include "vmx_exits.h"
 
 asm(".globl guest_end; guest_end: vmcall; ud2");
+asm(".globl absolute_1000; .set absolute_1000, 0x1000");
 
 u32 guest_exceptions(void);
 u64 guest_page_fault(void);
+u64 guest_page_fault_write(void);
 void guest_self_nmi(void);
 void guest_self_ipi(void);
 
@@ -40,6 +42,12 @@ u32 guest_exceptions(void)
 u64 guest_page_fault(void)
 {
 	TRY("mov (%3), %%rax", "r" (0x500000008ul));
+	return trap_last.vector == 14 ? trap_last.cr2 : 0;
+}
+
+u64 guest_page_fault_write(void)
+{
+	TRY("movb $1, (%3)", "r" (0x500000008ul));
 	return trap_last.vector == 14 ? trap_last.cr2 : 0;
 }
 

@@ -29,6 +29,13 @@ static void io_bitmap(u32 port)
 	control_set(PRIMARY_CONTROLS, PRI_IO_BITMAPS);
 }
 
+static void io_bitmap_but(u32 port)
+{
+	io_bitmap(port);
+	for (unsigned int i = 0; i < sizeof(io_bitmaps); i++)
+		io_bitmaps[i] ^= 0xff;
+}
+
 static void msr_bitmap(int bit)
 {
 	memset(msr_bitmap_page, 0, sizeof(msr_bitmap_page));
@@ -36,6 +43,22 @@ static void msr_bitmap(int bit)
 		msr_bitmap_page[bit / 8] |= (u8)(1u << bit % 8);
 	vmwrite(MSR_BITMAP, (u64)msr_bitmap_page);
 	control_set(PRIMARY_CONTROLS, PRI_MSR_BITMAPS);
+}
+
+static void msr_bitmap_but(int bit)
+{
+	msr_bitmap(bit);
+	for (unsigned int i = 0; i < sizeof(msr_bitmap_page); i++)
+		msr_bitmap_page[i] ^= 0xff;
+}
+
+/* The guest is at CPL 3. */
+static void user(void)
+{
+	vmwrite(GUEST_CS, SEL_USER_CODE | 3);
+	vmwrite(GUEST_CS_RIGHTS, 0xa0fb);
+	vmwrite(GUEST_SS, SEL_USER_DATA | 3);
+	vmwrite(GUEST_SS_RIGHTS, 0xc0f3);
 }
 
 static bool close_windows(struct vm *vm, u32 reason)
@@ -89,6 +112,19 @@ static bool after_external(struct vm *vm, u32 reason)
 	return true;
 }
 
+static bool after_timer(struct vm *vm, u32 reason);
+
+/* Whichever is first, the other is still to come. */
+static bool timer_then_external(struct vm *vm, u32 reason)
+{
+	return after_external(vm, reason) || after_timer(vm, reason);
+}
+
+static bool window_then_external(struct vm *vm, u32 reason)
+{
+	return after_external(vm, reason) || close_windows(vm, reason);
+}
+
 static void external(u32 ack)
 {
 	control_set(PIN_CONTROLS, PIN_EXTERNAL);
@@ -110,6 +146,25 @@ static bool after_timer(struct vm *vm, u32 reason)
 	return true;
 }
 
+/* The exit is before the first instruction of #UD's handler. */
+static bool in_ud_handler(struct vm *vm, u32 reason)
+{
+	extern const u8 trap_stubs[];
+
+	(void)vm;
+	(void)reason;
+	print(" in the handler=%s", vmread(GUEST_RIP) == (u64)trap_stubs + 16 * 6 ? "yes" : "no");
+	return false;
+}
+
+static void breakpoint_at_start(const struct vm *vm)
+{
+	u64 rip = vmread(GUEST_RIP);
+
+	(void)vm;
+	asm volatile("mov %0, %%db0" : : "r" (rip));
+}
+
 static void preemption(u32 value)
 {
 	control_set(PIN_CONTROLS, PIN_TIMER);
@@ -122,11 +177,17 @@ static void preemption(u32 value)
 	extern const char guest_##id[];					\
 	static void setup_##id(struct vm *vm) { (void)vm; setup; }
 #include "cases.def"
+#include "registers.def"
+#include "io.def"
+#include "blocking.def"
 #undef CASE
 
 #define CASE(id, text, setup, code)	{ text, setup_##id, guest_##id },
 static const struct exit_case cases[] = {
 #include "cases.def"
+#include "registers.def"
+#include "io.def"
+#include "blocking.def"
 };
 #undef CASE
 
