@@ -5,6 +5,7 @@
 #pragma once
 
 #include "vmx.h"
+#include "x86.h"
 
 /* A pair of a control capability MSR: bits that must be 1, bits that may be 1. */
 struct vmx_allowed {
@@ -42,6 +43,25 @@ static inline struct vmx_places vmx_places_of(const struct vmx_caps *hw)
 		.cr3 = VMCS_EXIT_MSR_STORE_ADDR, .efer = VMCS_EXIT_MSR_LOAD_ADDR,
 		.pat = VMCS_ENTRY_MSR_LOAD_ADDR, .pdpte = VMCS_CR3_TARGET0,
 	};
+}
+
+/* A guest whose page tables L0 shadows cannot have these: what they do is not done there. */
+#define CR4_UNSHADOWED (CR4_LA57 | CR4_PCIDE | CR4_PKE | CR4_PKS | CR4_CET)
+
+/*
+ * Takes away what is no use without EPT, or is not made use of: the first
+ * processors with VMX had no VPID either, nor EFER and PAT in the VMCS.
+ */
+static inline void vmx_caps_without_ept(struct vmx_caps *c)
+{
+	c->proc2.may &= ~(PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED | PROC2_INVPCID |
+			  PROC2_VMFUNC | PROC2_PML | PROC2_EPT_VE | PROC2_MODE_BASED_EXEC |
+			  PROC2_SPP);
+	c->ept_vpid = 0;
+	c->vmfunc = 0;
+	c->entry.may &= ~(ENTRY_LOAD_EFER | ENTRY_LOAD_PAT);
+	c->exit.may &= ~(EXIT_LOAD_EFER | EXIT_SAVE_EFER | EXIT_LOAD_PAT | EXIT_SAVE_PAT);
+	c->cr4_fixed1 &= ~CR4_UNSHADOWED;
 }
 
 /* Which fields of enum vmcs_exists classes such a CPU has, as a bit mask. */

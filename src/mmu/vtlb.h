@@ -19,6 +19,7 @@
 
 #include "mmu/ept01.h"
 #include "mmu/guest_walk.h"
+#include "vmx_caps.h"
 
 #define VTLB_BUCKETS 512u
 #define VTLB_TABLES_MAX 0xfffeu
@@ -28,9 +29,7 @@
 #define VTLB_CR0_SET (CR0_PE | CR0_NE | CR0_WP | CR0_PG)
 #define VTLB_CR0_MASK VTLB_CR0_SET
 #define VTLB_CR4_SET CR4_PAE
-#define VTLB_CR4_MASK (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | VTLB_CR4_NEVER)
-/* A guest cannot have these: their translation or rights are not made here. */
-#define VTLB_CR4_NEVER (CR4_LA57 | CR4_PCIDE | CR4_PKE | CR4_PKS | CR4_CET)
+#define VTLB_CR4_MASK (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_UNSHADOWED)
 
 struct vtlb {
 	struct vm *vm;

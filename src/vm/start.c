@@ -68,7 +68,7 @@ static void enter_vmx(struct vm *vm, const struct boot_options *options)
 		debug_refuse("this processor's VMX lacks %s, which Plastron needs: use a newer one, or ./plastron run, which emulates one", error);
 	vm->no_ept = !(vm->hw.proc2.may & PROC2_EPT);
 	if (vm->no_ept) {
-		vm_vtlb_reduce(&vm->hw);
+		vmx_caps_without_ept(&vm->hw);
 		con_info("no EPT: shadow page tables for L1 and its guests\n");
 	}
 	if (cpu_cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)

@@ -10,19 +10,6 @@
 #include "vm/exits.h"
 #include "vm/regs.h"
 
-void vm_vtlb_reduce(struct vmx_caps *hw)
-{
-	hw->proc2.may &= ~(PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED | PROC2_INVPCID |
-			   PROC2_VMFUNC | PROC2_PML | PROC2_EPT_VE | PROC2_MODE_BASED_EXEC |
-			   PROC2_SPP);
-	hw->ept_vpid = 0;
-	hw->vmfunc = 0;
-	/* As the first processors: EFER and PAT are not the VMCS's. */
-	hw->entry.may &= ~(ENTRY_LOAD_EFER | ENTRY_LOAD_PAT);
-	hw->exit.may &= ~(EXIT_LOAD_EFER | EXIT_SAVE_EFER | EXIT_LOAD_PAT | EXIT_SAVE_PAT);
-	hw->cr4_fixed1 &= ~VTLB_CR4_NEVER;
-}
-
 void vm_vtlb_flush(struct vcpu *v)
 {
 	struct mmu_paging p;

@@ -3,9 +3,6 @@
 
 #include "vm/vm.h"
 
-/* Without EPT: takes from the capabilities what is no use without it, or not made use of. */
-void vm_vtlb_reduce(struct vmx_caps *hw);
-
 /* A page fault while L1 runs. */
 void vm_vtlb_fault(struct vcpu *v);
 

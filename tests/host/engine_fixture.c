@@ -91,8 +91,8 @@ static void start_l1(struct fx *f)
 {
 	FX01(f, GUEST_CR0) = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
 	FX01(f, GUEST_CR4) = CR4_PAE | CR4_VMXE;
-	FX01(f, GUEST_EFER) = EFER_LME | EFER_LMA | EFER_SCE;
-	FX01(f, GUEST_PAT) = 0x0007040600070406;
+	*fx_place01(f, f->n.at.efer) = EFER_LME | EFER_LMA | EFER_SCE;
+	*fx_place01(f, f->n.at.pat) = 0x0007040600070406;
 	FX01(f, GUEST_DR7) = DR7_INIT;
 	FX01(f, GUEST_RFLAGS) = RFLAGS_FIXED;
 	FX01(f, GUEST_CS_AR) = 0xa09b;
@@ -101,7 +101,16 @@ static void start_l1(struct fx *f)
 	FX01(f, VPID) = FX_VPID01;
 }
 
-void fx_start(struct fx *f, enum state_base base, bool shadow)
+static void start_without_ept(struct fx *f)
+{
+	vmx_caps_without_ept(&f->hw.caps);
+	f->hw.caps.proc2.may &= ~PROC2_SHADOW_VMCS;
+	hw_model_fields(&f->hw);
+	assert_true(vtlb_init(&f->vtlb, &f->vm, &f->ept01, f->pool02.base, f->pool02.pages));
+	f->n.vtlb = &f->vtlb;
+}
+
+static void start(struct fx *f, enum state_base base, bool shadow, bool ept)
 {
 	struct nested_vcpu *n = &f->n;
 
@@ -109,12 +118,15 @@ void fx_start(struct fx *f, enum state_base base, bool shadow)
 	hw_model_init(&f->hw);
 	f->vm.hw = &f->hw;
 	start_memory(f);
+	if (!ept)
+		start_without_ept(f);
 	n->vm = &f->vm;
 	n->hw = &f->hw.caps;
 	n->gpr = f->gpr;
 	n->ept02s = &f->ept02s;
-	n->eptp01 = ept01_eptp(&f->ept01);
-	n->entry_controls01 = 0x11fb | ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
+	n->eptp01 = ept ? ept01_eptp(&f->ept01) : 0;
+	n->entry_controls01 = (0x11fb | ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER) &
+			      f->hw.caps.entry.may;
 	n->vpid01 = FX_VPID01;
 	n->vmcs01 = REGION(0);
 	hw_region_add(&f->hw, n->vmcs01, false);
@@ -128,6 +140,16 @@ void fx_start(struct fx *f, enum state_base base, bool shadow)
 	n->vmxon_region = GPA1(FX_VMXON);
 	fx_vmptrld(f, FX_VMCS(0));
 	fx_load_state(f, base);
+}
+
+void fx_start(struct fx *f, enum state_base base, bool shadow)
+{
+	start(f, base, shadow, true);
+}
+
+void fx_start_without_ept(struct fx *f, enum state_base base)
+{
+	start(f, base, false, false);
 }
 
 void fx_end(struct fx *f)
@@ -144,6 +166,16 @@ u64 *fx_vmcs01(struct fx *f, unsigned index)
 u64 *fx_vmcs02(struct fx *f, unsigned index)
 {
 	return &hw_region_at(&f->hw, FX_SLOT(f)->vmcs02)->v[index];
+}
+
+u64 *fx_place01(struct fx *f, u32 encoding)
+{
+	return fx_vmcs01(f, (unsigned)nested_field_index(encoding));
+}
+
+u64 *fx_place02(struct fx *f, u32 encoding)
+{
+	return fx_vmcs02(f, (unsigned)nested_field_index(encoding));
 }
 
 static void assert_in_root(const struct fx *f)
@@ -227,7 +259,8 @@ void fx_load_state(struct fx *f, enum state_base base)
 	if (!(t.v[VF_ENTRY_CONTROLS] & ENTRY_IA32E))
 		t.v[VF_GUEST_EFER] = EFER_NXE;
 	t.v[VF_GUEST_DR7] = DR7_INIT;
-	FX01(f, GUEST_EFER) = t.e.lma ? EFER_LME | EFER_LMA | EFER_SCE : EFER_SCE;
+	*fx_place01(f, f->n.at.efer) = t.e.lma ? EFER_LME | EFER_LMA | EFER_SCE : EFER_SCE;
+	t.v[VF_PROC2_CONTROLS] &= f->n.caps.proc2.may;
 	for (unsigned i = 0; i < VF_COUNT; i++)
 		if (field_test(&f->n.exists, i))
 			fx_vmwrite(f, i, t.v[i]);
@@ -323,7 +356,7 @@ enum nested_verdict fx_exit(struct fx *f, u32 reason)
 	assert_int_equal(f->hw.loaded->at.v, FX_SLOT(f)->vmcs02.v);
 	entry = &FX02(f, ENTRY_CONTROLS);
 	*entry &= ~(u64)ENTRY_IA32E;
-	if (FX02(f, GUEST_EFER) & EFER_LMA)
+	if (*fx_place02(f, f->n.at.efer) & EFER_LMA)
 		*entry |= ENTRY_IA32E;
 	FX02(f, ENTRY_INTR_INFO) &= ~(u64)INTR_VALID;
 	FX02(f, EXIT_REASON) = reason;

@@ -37,12 +37,15 @@ struct fx {
 	struct mmu_pool pool01, pool02;
 	struct ept01 ept01;
 	struct ept02_set ept02s;
+	struct vtlb vtlb;
 	u64 gpr[GPR_COUNT];
 	struct unit_random random;
 };
 
 /* L1's current VMCS has the state base; vmcs01 is in the mode it needs. */
 void fx_start(struct fx *f, enum state_base base, bool shadow);
+/* The same on a processor without EPT. */
+void fx_start_without_ept(struct fx *f, enum state_base base);
 void fx_end(struct fx *f);
 
 /* L1's memory. A write of L1 to a page that the engine watches is told to it. */
@@ -65,6 +68,9 @@ struct outcome fx_instruction(struct fx *f, u32 reason);
 #define FX_SLOT(f) ((f)->n.current)
 u64 *fx_vmcs02(struct fx *f, unsigned index);
 u64 *fx_vmcs01(struct fx *f, unsigned index);
+/* Where a field's value is kept that the processor may lack: f->n.at. */
+u64 *fx_place01(struct fx *f, u32 encoding);
+u64 *fx_place02(struct fx *f, u32 encoding);
 /* Before fx_exit(): what L2 did, and what the exit tells. */
 #define FX02(f, name) (*fx_vmcs02(f, VF_##name))
 #define FX01(f, name) (*fx_vmcs01(f, VF_##name))

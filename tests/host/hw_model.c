@@ -30,10 +30,16 @@ static struct vmx_allowed allowed(u64 msr)
 	return (struct vmx_allowed){ .must = (u32)msr, .may = (u32)(msr >> 32) };
 }
 
+void hw_model_fields(struct hw_model *hw)
+{
+	u32 classes = vmx_caps_exists(&hw->caps);
+
+	for (unsigned i = 0; i < VF_COUNT; i++)
+		hw->exists[i] = classes >> fields[i].exists & 1;
+}
+
 void hw_model_init(struct hw_model *hw)
 {
-	u32 classes;
-
 	memset(hw, 0, sizeof(*hw));
 	hw->caps = (struct vmx_caps){
 		.basic = 0x00d8100000000000 | 0x2b,
@@ -51,9 +57,7 @@ void hw_model_init(struct hw_model *hw)
 		.maxphyaddr = 40,
 		.long_mode = true, .pg_1g = true,
 	};
-	classes = vmx_caps_exists(&hw->caps);
-	for (unsigned i = 0; i < VF_COUNT; i++)
-		hw->exists[i] = classes >> fields[i].exists & 1;
+	hw_model_fields(hw);
 	hw_msr_set(hw, 0x3a, 5);	/* IA32_FEATURE_CONTROL: VMX, locked */
 }
 

@@ -53,6 +53,8 @@ struct hw_model {
 
 /* The Skylake-X of Bochs 3.0. */
 void hw_model_init(struct hw_model *hw);
+/* The capabilities are others now: so are the fields that there are. */
+void hw_model_fields(struct hw_model *hw);
 /* Makes a VMCS at this address; returns it. */
 struct hw_region *hw_region_add(struct hw_model *hw, hpa_t at, bool shadow);
 struct hw_region *hw_region_at(struct hw_model *hw, hpa_t at);

@@ -1,7 +1,7 @@
 """Reads tests/*/test.conf: key=value lines, "#" comments; unknown keys are errors.
 
 Keys: modes, timeout, timeout_MODE, memory, cpus, model, bochs, append, module (may be repeated),
-options, limit_MODE_FIGURE. The figure's name may hold underscores, the mode's may not.
+options, image, limit_MODE_FIGURE. The figure's name may hold underscores, the mode's may not.
 """
 
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ class Conf:
     cpus: int = 1
     model: str = "corei7_skylake_x"
     bochs: str = ""
+    image: str = ""         # of another test, for a folder without a main.c
     append: str = ""
     options: str = ""
     modules: list = field(default_factory=list)
@@ -43,7 +44,7 @@ def _set(conf, key, value, folder):
             raise ValueError(f"modes are some of: {' '.join(MODES)}")
     elif key in ("timeout", "memory", "cpus"):
         setattr(conf, key, int(value))
-    elif key in ("model", "bochs", "append", "options"):
+    elif key in ("model", "bochs", "append", "options", "image"):
         setattr(conf, key, value)
     elif key == "module":
         name, _, arguments = value.partition(" ")

@@ -141,7 +141,7 @@ def _run_case(name, conf, version, parts, report):
         modes = ["bare", *wanted]
     bare = None
     try:
-        elf = image(name)
+        elf = image(conf.image or name)
     except UserError as error:
         report(Outcome(f"{name}/build", "its image cannot be built", time.monotonic() - began,
                        str(error)))
@@ -161,9 +161,10 @@ def _run_case(name, conf, version, parts, report):
 
 def cases(version):
     """A Case for each folder of tests/machine with an image that fits this emulator."""
-    for source in sorted(TESTS.glob("*/main.c")):
-        name = source.parent.name
-        conf = read(source.parent / "test.conf")
+    folders = {path.parent for path in (*TESTS.glob("*/main.c"), *TESTS.glob("*/test.conf"))}
+    for folder in sorted(folders):
+        name = folder.name
+        conf = read(folder / "test.conf")
         if conf.bochs and version and conf.bochs != version:
             continue
 
