@@ -87,6 +87,7 @@ enum x86_vector {
 #define MSR_IA32_TSC_ADJUST 0x3bu
 #define MSR_IA32_BIOS_UPDT_TRIG 0x79u
 #define MSR_IA32_SMBASE 0x9eu
+#define MSR_IA32_PRED_CMD 0x49u
 #define MSR_IA32_SMM_MONITOR_CTL 0x9bu
 #define MSR_IA32_MTRRCAP 0xfeu
 #define MSR_IA32_SYSENTER_CS 0x174u
@@ -141,6 +142,8 @@ enum x86_vector {
 #define DEBUGCTL_BTF BIT(1)
 /* Bits that no CPU has; whether this one has the others, the hardware decides. */
 #define DEBUGCTL_RESERVED (~0xffc7ull)
+
+#define PRED_CMD_IBPB BIT(0)
 
 #define FEATURE_CONTROL_LOCK (1ull << 0)
 #define FEATURE_CONTROL_VMX_IN_SMX (1ull << 1)

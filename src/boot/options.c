@@ -68,6 +68,8 @@ static bool parse_flag(const char *w, size_t len, struct boot_options *o)
 		{ "probe=on", &o->probe, true },
 		{ "nested.shadow=off", &o->nested_shadow, false },
 		{ "nested.shadow=on", &o->nested_shadow, true },
+		{ "nested.ibpb=off", &o->nested_ibpb, false },
+		{ "nested.ibpb=on", &o->nested_ibpb, true },
 		{ "nested.ept=off", &o->nested_ept, false },
 		{ "nested.ept=on", &o->nested_ept, true },
 	};
@@ -103,7 +105,7 @@ void boot_options_parse(const char *cmdline, struct boot_options *o,
 
 	*o = (struct boot_options){
 		.outputs = CON_DEFAULT, .label = "L0", .probe = true,
-		.nested_shadow = true, .nested_ept = true,
+		.nested_shadow = true, .nested_ept = true, .nested_ibpb = true,
 	};
 	*complaint = NULL;
 	while (lib_next_word(&cmdline, &word, &len))

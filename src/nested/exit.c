@@ -167,6 +167,9 @@ enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_inf
 	stored = nested_msr_store(n, GPA1(s->v[VF_EXIT_MSR_STORE_ADDR]),
 				  s->v[VF_EXIT_MSR_STORE_COUNT]);
 	n->in_l2 = false;
+	/* To the processor both are guests: IBRS does not keep L1 from its guest. */
+	if (n->barrier)
+		op_barrier(n);
 	nested_shadow_give(n, s);
 	op_hw_load(n, n->vmcs01);
 	if (likely(stored))

@@ -11,6 +11,8 @@
 #include "vm/regs.h"
 #include "vmx/setup.h"
 
+#define CPUID_7_EDX_IBRS BIT32(26)
+
 static hpa_t page(void)
 {
 	return ptr_to_hpa(cpu_alloc_pages(1));
@@ -77,6 +79,11 @@ static void init_slot(struct vcpu *v, struct nested_vmcs *s)
 	s->io_bitmap[1].page = page();
 }
 
+static bool has_ibrs(void)
+{
+	return cpu_cpuid(0, 0).eax >= 7 && (cpu_cpuid(7, 0).edx & CPUID_7_EDX_IBRS);
+}
+
 static void init_nested(struct vcpu *v, const struct boot_options *options)
 {
 	struct nested_vcpu *n = &v->nested;
@@ -86,6 +93,7 @@ static void init_nested(struct vcpu *v, const struct boot_options *options)
 	n->gpr = v->frame.gpr;
 	n->hw = &vm->hw;
 	n->explain = options->explain;
+	n->barrier = options->nested_ibpb && has_ibrs();
 	n->use_shadow = options->nested_shadow && (vm->hw.proc2.may & PROC2_SHADOW_VMCS) &&
 			(vm->hw.misc & MISC_VMWRITE_ANY);
 	n->hide_ept = !options->nested_ept;

@@ -29,7 +29,7 @@ struct hw_flush {
 #define HW_FLUSHES 128
 
 struct hw_counts {
-	u64 loads, reads, writes, clears, invepts, invvpids, msr_reads, msr_writes;
+	u64 loads, reads, writes, clears, invepts, invvpids, msr_reads, msr_writes, barriers;
 };
 
 struct hw_model {

@@ -110,6 +110,33 @@ static void each_reason_has_one_owner(void **state)
 	fx_end(&f);
 }
 
+/* SDM "IBPB": before each exit that L1 sees, and only there. */
+static void a_barrier_is_between_L2_and_L1(void **state)
+{
+	(void)state;
+	for (unsigned barrier = 0; barrier < 2; barrier++) {
+		fx_start(&f, B64, false);
+		f.n.barrier = barrier;
+		for (unsigned i = 1; i <= 3; i++) {
+			fx_enter(&f);
+			FX02(&f, IDT_VECTORING_INFO) = 0;
+			FX02(&f, EXIT_QUALIFICATION) = EPTQ_READ;
+			FX02(&f, GUEST_PHYSICAL_ADDRESS) = FX_PAGE(1);
+			assert_int_equal(fx_exit(&f, EXIT_EPT_VIOLATION), NESTED_RESUME);
+			FX02(&f, EXIT_QUALIFICATION) = 0x640000;
+			assert_int_equal(fx_exit(&f, EXIT_IO), NESTED_L0);
+			assert_int_equal(f.hw.count.barriers, barrier * (i - 1));
+			fx_exit_to_l1(&f);
+			assert_int_equal(f.hw.count.barriers, barrier * i);
+		}
+		/* L2 did not run. */
+		FX12_WRITE(&f, GUEST_RFLAGS, 0);
+		assert_int_equal(fx_launch(&f).kind, OUT_ENTRY_FAIL);
+		assert_int_equal(f.hw.count.barriers, barrier * 3);
+		fx_end(&f);
+	}
+}
+
 /* An exit that the table does not have stops the VM; it is never reflected unread. */
 static void an_unlisted_reason_stops_the_VM(void **state)
 {
@@ -437,6 +464,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exit_information_is_passed_on),
 		cmocka_unit_test(each_reason_has_one_owner),
+		cmocka_unit_test(a_barrier_is_between_L2_and_L1),
 		cmocka_unit_test(an_unlisted_reason_stops_the_VM),
 		cmocka_unit_test(exceptions_are_owned_by_the_bitmap),
 		cmocka_unit_test(L1_reads_what_L2_left_by_software),

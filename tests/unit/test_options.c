@@ -19,18 +19,18 @@ static void defaults(void **state)
 	assert_int_equal(o.outputs, CON_DEFAULT);
 	assert_string_equal(o.label, "L0");
 	assert_false(o.quiet || o.explain);
-	assert_true(o.nested_shadow && o.nested_ept && o.probe);
+	assert_true(o.nested_shadow && o.nested_ept && o.nested_ibpb && o.probe);
 	assert_null(complaint);
 }
 
 static void all(void **state)
 {
 	(void)state;
-	parse(" console=e9,vga label=L1  quiet explain nested.shadow=off nested.ept=off probe=off");
+	parse(" console=e9,vga label=L1  quiet explain nested.shadow=off nested.ept=off nested.ibpb=off probe=off");
 	assert_int_equal(o.outputs, CON_E9 | CON_VGA);
 	assert_string_equal(o.label, "L1");
 	assert_true(o.quiet && o.explain);
-	assert_false(o.nested_shadow || o.nested_ept || o.probe);
+	assert_false(o.nested_shadow || o.nested_ept || o.nested_ibpb || o.probe);
 	assert_null(complaint);
 	parse("console=com1");
 	assert_int_equal(o.outputs, CON_COM1);

@@ -157,6 +157,12 @@ static always_inline bool op_msr_write(struct nested_vcpu *n, u32 msr, u64 value
 	return vm_msr_write(n, msr, value);
 }
 
+static always_inline void op_barrier(struct nested_vcpu *n)
+{
+	(void)n;
+	cpu_wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+}
+
 /* The register, for whoever has CR4.PKE set. */
 static always_inline u32 op_pkru(struct nested_vcpu *n)
 {
