@@ -156,6 +156,10 @@
 #define INTR_NMI_UNBLOCKING BIT32(12)
 #define INTR_VALID BIT32(31)
 
+/* The TSC multiplier is a fixed-point number. */
+#define TSC_MULTIPLIER_SHIFT 48
+#define TSC_MULTIPLIER_ONE BIT(TSC_MULTIPLIER_SHIFT)
+
 #define PML_ENTRIES 512u
 #define VMFUNC_EPTP_SWITCHING 0u
 

@@ -94,15 +94,24 @@ static void merge_state(struct nested_vcpu *n, struct nested_vmcs *s,
 			  exit & EXIT_SAVE_EFER, entry_efer(s, l1->efer));
 }
 
+/*
+ * SDM 3C "Time-Stamp Counter Offset and Multiplier": L1 scales its own TSC, of which
+ * L0's offset is a part; and without "use TSC offsetting" it scales nothing.
+ */
 static void merge_tsc(struct nested_vcpu *n, const struct nested_vmcs *s)
 {
-	u64 offset = n->tsc_offset01;
+	bool scales = nested_proc2(s) & PROC2_TSC_SCALING;
+	u64 multiplier = TSC_MULTIPLIER_ONE, offset = 0;
 
-	if (s->v[VF_PROC_CONTROLS] & PROC_TSC_OFFSET)
-		offset += s->v[VF_TSC_OFFSET];
+	if (s->v[VF_PROC_CONTROLS] & PROC_TSC_OFFSET) {
+		offset = s->v[VF_TSC_OFFSET];
+		if (scales)
+			multiplier = s->v[VF_TSC_MULTIPLIER];
+	}
+	offset += (u64)((__int128)(s64)n->tsc_offset01 * multiplier >> TSC_MULTIPLIER_SHIFT);
 	op_hw_write(n, VMCS_TSC_OFFSET, offset);
-	if (nested_proc2(s) & PROC2_TSC_SCALING)
-		op_hw_write(n, VMCS_TSC_MULTIPLIER, s->v[VF_TSC_MULTIPLIER]);
+	if (scales)
+		op_hw_write(n, VMCS_TSC_MULTIPLIER, multiplier);
 }
 
 /* Pages that the hardware itself reads and writes: GPA1 to HPA. */
