@@ -157,7 +157,7 @@ static u32 instruction_info(u32 reason)
 	switch (reason) {
 	case 57:
 	case 61:
-		return info & 0x1878;
+		return info & 0x1078;	/* the emulator tells 16 bits as 32 */
 	case 23:
 	case 25:
 		mask |= INFO_IS_REGISTER | INFO_REGISTER2;

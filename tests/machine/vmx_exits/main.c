@@ -234,6 +234,7 @@ int main(void)
 	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++)
 		run_case(&vm, &cases[i]);
 	test_tasks(&vm);
+	test_modes(&vm);
 	test_ept_exits(&vm);
 	test_entry_failures(&vm);
 	vmx_off();

@@ -23,6 +23,7 @@ struct exit_case {
 extern const char guest_end[];		/* guest code: nothing but the closing VMCALL */
 void run_case(struct vm *vm, const struct exit_case *c);
 void test_tasks(struct vm *vm);
+void test_modes(struct vm *vm);
 void test_ept_exits(struct vm *vm);
 void test_entry_failures(struct vm *vm);
 

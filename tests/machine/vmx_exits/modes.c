@@ -1,0 +1,121 @@
+/*
+ * The guest's modes: what each exit tells of 16- and 32-bit code, and which instructions do not exist
+ * there or fault first. The code lies at the same place below 64 KiB for all, in a CS with that base.
+ * SDM: Information for VM Exits Due to Instruction Execution; Relative Priority of Faults and VM Exits.
+ */
+#include "vmx_exits.h"
+
+#define CODE_AT		0x9000u
+#define CODE_SIZE	32
+#define OVERFLOW	BIT(11)
+#define LMSW_SOURCE	(CODE_AT + 0x40)
+
+#define SNIPPET(id, text, code)						\
+	asm(".pushsection .rodata; .code16; s16_" #id ": " code "; vmcall; ud2; .skip 16;"	\
+	    ".code32; s32_" #id ": " code "; vmcall; ud2; .skip 16; .code64; .popsection");	\
+	extern const char s16_##id[], s32_##id[];
+#include "modes.def"
+#undef SNIPPET
+
+static const struct snippet {
+	const char *text, *code[2];
+} snippets[] = {
+#define SNIPPET(id, text, code)	{ text, { s16_##id, s32_##id } },
+#include "modes.def"
+#undef SNIPPET
+};
+
+static const struct guest_mode {
+	const char *name;
+	u32 code_rights, data_rights;
+	enum { PROTECTED, COMPATIBILITY, V86_MODE, REAL_MODE } kind;
+	bool wide;	/* 32-bit code */
+} modes[] = {
+	{ "32-bit", 0x409b, 0xc093, PROTECTED, true },
+	{ "16-bit", 0x009b, 0x0093, PROTECTED, false },
+	{ "compatibility", 0x409b, 0xc093, COMPATIBILITY, true },
+	{ "virtual-8086", 0xf3, 0xf3, V86_MODE, false },
+	{ "real", 0x9b, 0x93, REAL_MODE, false },
+};
+
+static u32 directory[1024] __attribute__((aligned(4096)));
+static const struct guest_mode *mode;
+static u64 *root;
+
+static void set_segments(void)
+{
+	bool flat = mode->code_rights != mode->data_rights && mode->kind != REAL_MODE;
+	u32 limit = mode->wide ? 0xffffffff : 0xffff;
+
+	for (unsigned int i = 0; i < 6; i++) {
+		bool code = i == 1;
+
+		vmwrite(GUEST_ES + 2 * i, flat ? (code ? SEL_CODE32 : SEL_DATA32) :
+				       code ? CODE_AT >> 4 : 0);
+		vmwrite(GUEST_ES_BASE + 2 * i, code ? CODE_AT : 0);
+		vmwrite(GUEST_ES_LIMIT + 2 * i, code ? 0xffff : limit);
+		vmwrite(GUEST_ES_RIGHTS + 2 * i, code ? mode->code_rights : mode->data_rights);
+	}
+}
+
+static void set_controls(void)
+{
+	vm_use_ept(ept_pointer(root));
+	control_set(SECONDARY_CONTROLS, SEC_UNRESTRICTED | SEC_TABLES | SEC_RDRAND | SEC_WBINVD);
+	control_set(PRIMARY_CONTROLS, PRI_HLT | PRI_PAUSE | PRI_RDTSC | PRI_INVLPG | PRI_CR3_LOAD |
+		    PRI_CR3_STORE | PRI_MOV_DR | PRI_IO);
+	vmwrite(CR0_MASK, CR0_PE | CR0_MP | CR0_TS);
+	vmwrite(CR0_SHADOW, CR0_TS);
+	vmwrite(EXCEPTION_BITMAP, ~0u);
+	vmwrite(GUEST_IDTR_LIMIT, 0);
+}
+
+static void set_mode(struct vm *vm)
+{
+	static const u64 registers[8] = { 0x100, 3, 0x80, 0x10, 0, 0x40, 0x20, 0x30 };
+
+	memcpy(vm->regs, registers, sizeof(registers));
+	set_controls();
+	set_segments();
+	vmwrite(GUEST_RIP, 0);
+	vmwrite(GUEST_RSP, 0x8000);
+	vmwrite(GUEST_RFLAGS, 2 | OVERFLOW | (mode->kind == V86_MODE ? BIT(17) : 0));
+	if (mode->kind == COMPATIBILITY)
+		return;
+	control_clear(ENTRY_CONTROLS, ENTRY_GUEST_64);
+	vmwrite(GUEST_CR4, (read_cr4() & ~CR4_PAE) | CR4_PSE);
+	vmwrite(GUEST_CR3, (u64)directory);
+	if (mode->kind == REAL_MODE)
+		vmwrite(GUEST_CR0, read_cr0() & ~(CR0_PG | CR0_PE));
+}
+
+/* MOV DR exits before it asks for the CPL; INT n shows its #GP as met in a delivery. */
+static bool departs(const struct snippet *s)
+{
+	return mode->kind == V86_MODE && (s->code[0] == s16_dr || s->code[0] == s16_int);
+}
+
+static void run_mode(struct vm *vm, const struct guest_mode *m)
+{
+	mode = m;
+	for (unsigned int i = 0; i < ARRAY_SIZE(snippets); i++) {
+		struct exit_case c = { snippets[i].text, set_mode, NULL };
+
+		if (departs(&snippets[i]))
+			continue;
+		memcpy((void *)(u64)CODE_AT, snippets[i].code[m->wide], CODE_SIZE);
+		print("%s, ", m->name);
+		run_case(vm, &c);
+	}
+}
+
+void test_modes(struct vm *vm)
+{
+	for (u32 i = 0; i < 1024; i++)
+		directory[i] = i << 22 | 0x87;
+	*(u16 *)(u64)LMSW_SOURCE = 0xb;
+	root = ept_new();
+	ept_identity(root, BIT(32), 2 << 20);
+	for (unsigned int i = 0; i < ARRAY_SIZE(modes); i++)
+		run_mode(vm, &modes[i]);
+}
