@@ -161,10 +161,10 @@ static always_inline void cpu_outsb(u16 port, const void *buf, size_t n)
 
 static always_inline u64 cpu_rdtsc(void)
 {
-	u32 lo, hi;
+	u64 lo, hi;	/* the upper halves of both registers are zeroed */
 
 	asm volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (u64)hi << 32 | lo;
+	return hi << 32 | lo;
 }
 
 static always_inline void cpu_invlpg(u64 addr)

@@ -6,6 +6,8 @@
  */
 #include "nested/instr.h"
 
+#include "nested/commit.h"
+
 #include "x86.h"
 
 struct insn_row {
@@ -116,20 +118,22 @@ static const char *undefined(const struct insn_row *row, struct nested_insn *in)
 
 struct outcome nested_vmx_instruction(struct nested_vcpu *n, u32 reason)
 {
-	const struct insn_row *row = reason < ARRAY_SIZE(rows) ? &rows[reason] : NULL;
-	struct nested_insn in = { .n = n };
+	const struct insn_row *row;
+	struct nested_insn in;
 	const char *why;
 
-	if (!row || !row->run)
+	if (reason >= ARRAY_SIZE(rows) || !rows[reason].run)
 		return OUTCOME_UD;
+	row = &rows[reason];
+	in.n = n;
 	in.name = row->name;
+	in.cpl = 0;
 	why = undefined(row, &in);
 	if (why)
 		return INSN_FAULT(&in, OUTCOME_UD, why);
 	if (op_hw_read(n, VMCS_GUEST_SS_AR) & AR_DPL)	/* the CPL */
 		return INSN_FAULT(&in, OUTCOME_GP, "CPL is not 0");
-	if (row->operands)
-		in.info = (u32)op_hw_read(n, VMCS_EXIT_INSTR_INFO);
+	in.info = row->operands ? (u32)op_hw_read(n, VMCS_EXIT_INSTR_INFO) : 0;
 	if (unlikely(n->in_l2))
 		return insn_absent_field(&in, reason == EXIT_VMWRITE);
 	return row->run(&in);
@@ -139,7 +143,9 @@ void nested_commit_flags(struct nested_vcpu *n, struct outcome o)
 {
 	u64 was, flags;
 
-	if (o.kind != OUT_OK && o.kind != OUT_VMFAIL_INVALID && o.kind != OUT_VMFAIL_VALID)
+	if (o.kind == OUT_OK)
+		nested_commit_ok(n);
+	if (o.kind != OUT_VMFAIL_INVALID && o.kind != OUT_VMFAIL_VALID)
 		return;
 	was = op_hw_read(n, VMCS_GUEST_RFLAGS);
 	flags = was & ~RFLAGS_ARITH;

@@ -11,6 +11,9 @@
 
 typedef unsigned long long ull;
 
+/* Wherever L1 has EPT at all, a VM entry would accept this: zeroed state holds no nonsense. */
+#define GOOD_EPTP (EPTP_WALK_4 | MT_WB)
+
 /* Bits 25, 26 of the capability are the types 1, 2. */
 static bool invept_has(const struct vmx_caps *c, u64 type)
 {
@@ -27,18 +30,21 @@ struct outcome insn_invept(const struct nested_insn *in)
 
 	if (!invept_has(&n->caps, type))
 		return VMFAIL(in, VMERR_INVALID_OPERAND, "there is no type %llu", (ull)type);
-	if (!nested_operand_read(in, desc, sizeof(desc), &o))
+	if (!nested_descriptor_read(in, desc, &o))
 		return INSN_FAULT(in, o, "memory operand");
 	/* Stamps of ept02 tell the entry to execute the hardware's INVEPT. */
 	if (type == INVEPT_GLOBAL) {
 		ept02_invalidate_all(n->ept02s);
 		return OUTCOME_OK;
 	}
-	if (unlikely(desc[0] != n->eptp_checked) && !nested_check_eptp(&n->caps, desc[0]))
-		return VMFAIL(in, VMERR_INVALID_OPERAND, "0x%llx is no EPTP that a VM entry "
-			      "would accept", (ull)desc[0]);
-	n->eptp_checked = desc[0];
-	ept02_invalidate(n->ept02s, desc[0]);
+	if (unlikely((desc[0] ^ GOOD_EPTP) != n->eptp_checked)) {
+		if (!nested_check_eptp(&n->caps, desc[0]))
+			return VMFAIL(in, VMERR_INVALID_OPERAND, "0x%llx is no EPTP that a VM "
+				      "entry would accept", (ull)desc[0]);
+		n->eptp_checked = desc[0] ^ GOOD_EPTP;
+	}
+	if (n->ept02s->live)
+		ept02_invalidate(n->ept02s, desc[0]);
 	return OUTCOME_OK;
 }
 
@@ -66,7 +72,7 @@ struct outcome insn_invvpid(const struct nested_insn *in)
 	/* Bits 43:40 of the capability are the types 3..0. */
 	if (type > INVVPID_SINGLE_RG || !(n->caps.ept_vpid & EPTCAP_INVVPID_ADDR << type))
 		return VMFAIL(in, VMERR_INVALID_OPERAND, "there is no type %llu", (ull)type);
-	if (!nested_operand_read(in, desc, sizeof(desc), &o))
+	if (!nested_descriptor_read(in, desc, &o))
 		return INSN_FAULT(in, o, "memory operand");
 	why = invvpid_wrong(n, type, desc);
 	if (why)

@@ -96,7 +96,7 @@ struct nested_vcpu {
 	u64 clock;			/* counts uses of slots */
 	struct nested_vmcs slot[NESTED_SLOTS];
 
-	u64 eptp_checked;		/* of the last INVEPT that was accepted; 0: none */
+	u64 eptp_checked;		/* of the last INVEPT that was accepted, ^ GOOD_EPTP */
 	struct mmu_memo memo[MMU_MEMOS];	/* of operands' pages, by their number */
 	struct ept02_set *ept02s;
 	u64 ept02_flushed[EPT02_ROOTS];	/* stamp of each root's last INVEPT here */

@@ -23,13 +23,6 @@
 #define TYPE_EXPAND_DOWN BIT32(2)
 #define TYPE_RW BIT32(1)	/* data: writable; code: readable */
 
-u64 nested_gpr_read(const struct nested_insn *in, unsigned reg)
-{
-	u64 v = reg == GPR_RSP ? op_hw_read(in->n, VMCS_GUEST_RSP) : in->n->gpr[reg];
-
-	return in->mode64 ? v : (u32)v;
-}
-
 void nested_gpr_write(const struct nested_insn *in, unsigned reg, u64 value)
 {
 	if (!in->mode64)
@@ -198,15 +191,28 @@ static struct mmu_memo *memo_of(struct nested_vcpu *n, u64 linear)
 	return &n->memo[linear / PAGE_SIZE % MMU_MEMOS];
 }
 
+/* 64-bit address, base register, no index, a segment without a base: what compilers like most. */
+#define INFO_COMMON_MASK (7 << 7 | INFO_NO_INDEX | INFO_NO_BASE | BIT32(17))
+#define INFO_COMMON (2 << 7 | INFO_NO_INDEX)
+
+static always_inline u64 linear_of(const struct nested_insn *in)
+{
+	unsigned base = INFO_BASE(in->info);
+
+	if (unlikely((in->info & INFO_COMMON_MASK) != INFO_COMMON || base == GPR_RSP))
+		return effective_address(in) + base64(in->n, INFO_SEGMENT(in->info));
+	return op_hw_read(in->n, VMCS_EXIT_QUALIFICATION) + in->n->gpr[base];
+}
+
 /* Where a page is found without a walk, its address was canonical then and is so now. */
-static const void *find_operand(const struct nested_insn *in, u64 ea, size_t len)
+static always_inline const void *find_operand(const struct nested_insn *in, size_t len)
 {
 	struct nested_vcpu *n = in->n;
 	u64 linear;
 
 	if (unlikely(!in->mode64))
 		return NULL;
-	linear = ea + base64(n, INFO_SEGMENT(in->info));
+	linear = linear_of(in);
 	return mmu_memo_find(n->vm, memo_of(n, linear), op_hw_read(n, n->at.cr3),
 			     op_hw_read(n, VMCS_GUEST_CR4), in->efer, linear, len);
 }
@@ -226,21 +232,35 @@ static bool read_memory(const struct nested_insn *in, const struct mmu_paging *p
 	return true;
 }
 
-bool nested_operand_read(const struct nested_insn *in, u64 *to, size_t len, struct outcome *fault)
+static __attribute__((noinline)) bool read_by_walk(const struct nested_insn *in, void *to,
+						   size_t len, struct outcome *fault)
 {
 	u64 ea = effective_address(in);
-	const u8 *found = find_operand(in, ea, len);
 	struct mmu_fault pf;
 	struct place at;
 
-	if (likely(found)) {
-		__builtin_memcpy(&to[0], found, sizeof(u64));
-		if (len > sizeof(u64))
-			__builtin_memcpy(&to[1], found + sizeof(u64), sizeof(u64));
-		return true;
-	}
 	return locate(in, INFO_SEGMENT(in->info), ea, len, false, &at, fault) &&
 	       (read_memory(in, &at.paging, at.gva, to, len, &pf) || paging_fault(&at, &pf, fault));
+}
+
+bool nested_operand_read(const struct nested_insn *in, u64 *to, size_t len, struct outcome *fault)
+{
+	const void *found = find_operand(in, len);
+
+	if (unlikely(!found))
+		return read_by_walk(in, to, len, fault);
+	__builtin_memcpy(to, found, sizeof(*to));
+	return true;
+}
+
+bool nested_descriptor_read(const struct nested_insn *in, u64 to[2], struct outcome *fault)
+{
+	const void *found = find_operand(in, 2 * sizeof(u64));
+
+	if (unlikely(!found))
+		return read_by_walk(in, to, 2 * sizeof(u64), fault);
+	__builtin_memcpy(to, found, 2 * sizeof(u64));
+	return true;
 }
 
 bool nested_operand_read_l2(const struct nested_insn *in, u64 *to, size_t len,

@@ -8,7 +8,9 @@
  */
 #pragma once
 
+#include "engine_ops.h"
 #include "nested/nested.h"
+#include "x86.h"
 
 /* An exit by such an instruction, decoded as far as the prologue needs it. */
 struct nested_insn {
@@ -25,13 +27,21 @@ struct nested_insn {
 #define INSN_REG1(info) (((info) >> 3) & 15)
 #define INSN_REG2(info) ((info) >> 28)
 
-u64 nested_gpr_read(const struct nested_insn *in, unsigned reg);
+static inline u64 nested_gpr_read(const struct nested_insn *in, unsigned reg)
+{
+	u64 v = reg == GPR_RSP ? op_hw_read(in->n, VMCS_GUEST_RSP) : in->n->gpr[reg];
+
+	return in->mode64 ? v : (u32)v;
+}
+
 void nested_gpr_write(const struct nested_insn *in, unsigned reg, u64 value);
 /* 48 bits of linear address, or 57 with CR4.LA57; the rest copies the top one. */
 bool nested_is_canonical(u64 a, u64 cr4);
 
-/* The memory operand, 4, 8 or 16 bytes; false: *fault is what L1 gets instead. */
+/* The memory operand, 4 or 8 bytes; false: *fault is what L1 gets instead. */
 bool nested_operand_read(const struct nested_insn *in, u64 *to, size_t len, struct outcome *fault);
+/* The same, 16 bytes. */
+bool nested_descriptor_read(const struct nested_insn *in, u64 to[2], struct outcome *fault);
 /* The same for a VMX instruction of L2, which may also come to OUT_INTERRUPTED. */
 bool nested_operand_read_l2(const struct nested_insn *in, u64 *to, size_t len,
 			    struct outcome *fault);

@@ -16,8 +16,9 @@ enum outcome_kind {
 	OUT_INTERRUPTED,	/* L1 has an exit of L2 instead, or L2 an exception: all is done */
 	OUT_ENTER_L2,		/* vmcs02 is ready and current: run it */
 	OUT_KILL,		/* the VM cannot go on */
-};
+} __attribute__((packed));
 
+/* Two registers of the caller's. */
 struct outcome {
 	enum outcome_kind kind;
 	u8 vector;
@@ -25,13 +26,15 @@ struct outcome {
 	u32 error_code;		/* of a fault, or the VM-instruction error, or the exit reason */
 	u64 value;		/* CR2 of a #PF, or the exit qualification */
 };
+_Static_assert(sizeof(struct outcome) == 16, "an outcome travels in registers");
 
 #define OUTCOME_OK ((struct outcome){ .kind = OUT_OK })
 #define OUTCOME_INVALID ((struct outcome){ .kind = OUT_VMFAIL_INVALID })
 #define OUTCOME_ENTER_L2 ((struct outcome){ .kind = OUT_ENTER_L2 })
 #define OUTCOME_UD ((struct outcome){ .kind = OUT_FAULT, .vector = 6 })
 #define OUTCOME_FAULT(v, code) \
-	((struct outcome){ .kind = OUT_FAULT, .vector = (v), .has_error_code = true, .error_code = (code) })
+	((struct outcome){ .kind = OUT_FAULT, .vector = (v), .has_error_code = true, \
+			   .error_code = (code) })
 #define OUTCOME_GP OUTCOME_FAULT(13, 0)
 #define OUTCOME_PF(code, cr2) \
 	((struct outcome){ .kind = OUT_FAULT, .vector = 14, .has_error_code = true, \

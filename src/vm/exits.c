@@ -7,6 +7,7 @@
 
 #include "cpu/cpu.h"
 #include "debug/console.h"
+#include "nested/commit.h"
 #include "vm/cr.h"
 #include "vm/init.h"
 #include "vm/memory.h"
@@ -110,18 +111,13 @@ void vm_exit_ept_violation(struct vcpu *v)
 	vcpu_redeliver();
 }
 
-/* A VMX instruction of L1: the engine says what it comes to, here it happens. */
-void vm_exit_vmx(struct vcpu *v)
+static __attribute__((noinline)) void commit(struct vcpu *v, struct outcome o)
 {
-	struct nested_vcpu *n = &v->nested;
-	bool vmxon = n->vmxon;
-	struct outcome o = nested_vmx_instruction(n, (u32)vmx_read(VMCS_EXIT_REASON));
-
 	switch (o.kind) {
 	case OUT_OK:
 	case OUT_VMFAIL_INVALID:
 	case OUT_VMFAIL_VALID:
-		nested_commit_flags(n, o);
+		nested_commit_flags(&v->nested, o);
 		vcpu_done(v);
 		break;
 	case OUT_DONE:
@@ -141,7 +137,29 @@ void vm_exit_vmx(struct vcpu *v)
 	case OUT_INTERRUPTED:
 		break;
 	}
-	if (vmxon != n->vmxon)
+}
+
+/* A VMX instruction: the engine says what it comes to, here it happens. */
+void vm_exit_vmx(struct vcpu *v)
+{
+	struct nested_vcpu *n = &v->nested;
+	struct outcome o = nested_vmx_instruction(n, (u32)vmx_read(VMCS_EXIT_REASON));
+
+	if (likely(o.kind == OUT_OK)) {
+		nested_commit_ok(n);
+		vcpu_done(v);
+	} else if (o.kind != OUT_ENTER_L2) {
+		commit(v, o);
+	}
+}
+
+/* VMXON and VMXOFF. */
+void vm_exit_vmx_switch(struct vcpu *v)
+{
+	bool vmxon = v->nested.vmxon;
+
+	vm_exit_vmx(v);
+	if (vmxon != v->nested.vmxon)
 		vm_vmx_operation_changed(v);
 }
 

@@ -108,6 +108,7 @@ static inline void kit_start(struct kit *k)
 	k->n.hw = &k->hw.caps;
 	k->n.gpr = k->gpr;
 	k->n.ept02s = &k->ept02s;
+	k->ept02s.live = 1;
 	k->n.vmcs01 = KIT_HPA(0);
 	hw_region_add(&k->hw, k->n.vmcs01, false);
 	for (unsigned i = 0; i < NESTED_SLOTS; i++) {

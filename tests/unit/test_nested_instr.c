@@ -521,11 +521,12 @@ static void rsp_is_an_operand_like_others(void **state)
 #define GOOD_EPTP (0x5000 | EPTP_WALK_4 | MT_WB)
 
 static const struct { u64 type, eptp, reserved; u32 error; } invepts[] = {
+	{ 1, 0, 0, 28 },	/* before any that is right */
 	{ 1, GOOD_EPTP, 0, 0 }, { 1, GOOD_EPTP | EPTP_AD, 0, 0 },
 	{ 1, 0x5000 | EPTP_WALK_4 | MT_UC, 0, 0 }, { 1, GOOD_EPTP, 1, 0 },
 	{ 2, 0, ~0ull, 0 }, { 2, ~0ull, 0, 0 },
 	{ 0, GOOD_EPTP, 0, 28 }, { 3, GOOD_EPTP, 0, 28 }, { 1ull << 32 | 1, GOOD_EPTP, 0, 28 },
-	{ 1, 0, 0, 28 }, { 1, GOOD_EPTP | 1, 0, 28 }, { 1, 0x5000 | 4ull << 3 | MT_WB, 0, 28 },
+	{ 1, GOOD_EPTP | 1, 0, 28 }, { 1, 0x5000 | 4ull << 3 | MT_WB, 0, 28 },
 	{ 1, GOOD_EPTP | 0x80, 0, 28 }, { 1, GOOD_EPTP | 0x800, 0, 28 },
 	{ 1, GOOD_EPTP | 1ull << 40, 0, 28 },
 };
