@@ -18,6 +18,7 @@ struct boot_options {
 	u32 outputs;			/* CON_* of debug/console.h */
 	char label[BOOT_LABEL_MAX];
 	bool quiet, explain;
+	bool check_all;			/* all checks of VM entry in software */
 	bool nested_ibpb;		/* IBPB between L2 and L1 */
 	bool probe;			/* try what the capability MSRs promise */
 	bool nested_shadow;		/* use hardware VMCS shadowing */

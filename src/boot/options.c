@@ -70,6 +70,8 @@ static bool parse_flag(const char *w, size_t len, struct boot_options *o)
 		{ "nested.shadow=on", &o->nested_shadow, true },
 		{ "nested.ibpb=off", &o->nested_ibpb, false },
 		{ "nested.ibpb=on", &o->nested_ibpb, true },
+		{ "nested.checks=all", &o->check_all, true },
+		{ "nested.checks=hardware", &o->check_all, false },
 		{ "nested.ept=off", &o->nested_ept, false },
 		{ "nested.ept=on", &o->nested_ept, true },
 	};

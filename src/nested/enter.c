@@ -1,7 +1,8 @@
 /*
  * VM entry of L1: from a vmcs12 to a vmcs02 that the hardware runs.
  *
- * Rules the hardware checks on vmcs02 with the value L1 wrote are left to it;
+ * Rules the hardware checks on vmcs02 with the value L1 wrote are left to it, unless
+ * L0's user wants the SDM's verdict where the hardware may have another (check_all);
  * when it refuses, nested_l2_exit() and nested_entry_refused() find the verdict.
  * Rules that the merge hides (controls, host state, link pointer) are checked
  * here, but only after a field they read has changed.
@@ -36,9 +37,9 @@ static struct outcome check_control_and_host(struct nested_vcpu *n, struct neste
 }
 
 /* What only L0 sees of the guest state, or must know before it loads MSRs. */
-static bool guest_needs_software(const struct nested_vmcs *s)
+static bool guest_needs_software(const struct nested_vcpu *n, const struct nested_vmcs *s)
 {
-	return !nested_link_is_known(s) || s->v[VF_ENTRY_MSR_LOAD_COUNT];
+	return n->check_all || !nested_link_is_known(s) || s->v[VF_ENTRY_MSR_LOAD_COUNT];
 }
 
 static struct outcome check_guest(struct nested_vcpu *n, struct nested_vmcs *s)
@@ -88,7 +89,7 @@ struct outcome nested_enter(struct nested_vcpu *n)
 	if (unlikely((l1.efer ^ s->efer_checked) & EFER_LMA))
 		s->unchecked |= BIT32(GROUP_HOST);
 	s->efer_checked = l1.efer;
-	software = guest_needs_software(s);
+	software = guest_needs_software(n, s);
 	/* What the hardware checks before the guest state, it would find too late. */
 	if (software || (s->unchecked & (BIT32(GROUP_CTL) | BIT32(GROUP_HOST)))) {
 		if (away)

@@ -84,6 +84,7 @@ struct nested_vcpu {
 	struct vmx_places at;		/* fields of hardware VMCSs */
 	u8 copied;			/* the last merge class that is copied */
 	struct vtlb *vtlb;		/* without EPT in the hardware; else NULL */
+	bool check_all;			/* before each entry, whatever the hardware will say */
 	bool barrier;			/* L1 must not run on what L2 taught the processor's predictors */
 	bool explain;			/* say why instructions and entries fail */
 	bool use_shadow;		/* hardware VMCS shadowing for L1 */

@@ -93,6 +93,7 @@ static void init_nested(struct vcpu *v, const struct boot_options *options)
 	n->gpr = v->frame.gpr;
 	n->hw = &vm->hw;
 	n->explain = options->explain;
+	n->check_all = options->check_all;
 	n->barrier = options->nested_ibpb && has_ibrs();
 	n->use_shadow = options->nested_shadow && (vm->hw.proc2.may & PROC2_SHADOW_VMCS) &&
 			(vm->hw.misc & MISC_VMWRITE_ANY);

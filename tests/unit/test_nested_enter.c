@@ -28,6 +28,32 @@ static void assert_failed(struct outcome o, u32 reason, u64 qualification)
 	assert_int_equal(FX01(&f, GUEST_RIP), FX12_READ(&f, HOST_RIP));
 }
 
+/* nested.checks=all: nothing of a bad state reaches the processor, not even one that would enter it. */
+static void all_checks_before_the_entry(void **state)
+{
+	(void)state;
+	for (unsigned all = 0; all < 2; all++) {
+		fx_start(&f, B64, all);
+		f.n.check_all = all;
+		fx_enter(&f);
+		FX02(&f, GUEST_TR_LIMIT) = 0x1fff;	/* left in vmcs02 by the exit */
+		fx_exit_to_l1(&f);
+		FX12_WRITE(&f, GUEST_RFLAGS, 0);
+		assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMRESUME).kind,
+				 all ? OUT_ENTRY_FAIL : OUT_ENTER_L2);
+		if (!all)
+			assert_int_equal(fx_exit(&f, EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE),
+					 NESTED_REFLECTED);
+		assert_int_equal(FX12_READ(&f, EXIT_REASON),
+				 EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE);
+		FX12_WRITE(&f, GUEST_RFLAGS, RFLAGS_FIXED);
+		fx_enter(&f);
+		assert_int_equal(FX02(&f, GUEST_TR_LIMIT), 0x1fff);
+		fx_exit_to_l1(&f);
+		fx_end(&f);
+	}
+}
+
 /* SDM 3C "VM Entries": VMLAUNCH wants clear, VMRESUME launched. */
 static void launch_states(void **state)
 {
@@ -457,6 +483,7 @@ static void a_shadow_vmcs_makes_no_difference(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_checks_before_the_entry),
 		cmocka_unit_test(launch_states),
 		cmocka_unit_test(a_refused_entry_leaves_the_launch_state),
 		cmocka_unit_test(rules_are_checked_when_their_fields_changed),

@@ -18,7 +18,7 @@ static void defaults(void **state)
 	parse("");
 	assert_int_equal(o.outputs, CON_DEFAULT);
 	assert_string_equal(o.label, "L0");
-	assert_false(o.quiet || o.explain);
+	assert_false(o.quiet || o.explain || o.check_all);
 	assert_true(o.nested_shadow && o.nested_ept && o.nested_ibpb && o.probe);
 	assert_null(complaint);
 }
@@ -26,10 +26,11 @@ static void defaults(void **state)
 static void all(void **state)
 {
 	(void)state;
-	parse(" console=e9,vga label=L1  quiet explain nested.shadow=off nested.ept=off nested.ibpb=off probe=off");
+	parse(" console=e9,vga label=L1  quiet explain nested.shadow=off nested.ept=off nested.ibpb=off probe=off "
+	      "nested.checks=all");
 	assert_int_equal(o.outputs, CON_E9 | CON_VGA);
 	assert_string_equal(o.label, "L1");
-	assert_true(o.quiet && o.explain);
+	assert_true(o.quiet && o.explain && o.check_all);
 	assert_false(o.nested_shadow || o.nested_ept || o.nested_ibpb || o.probe);
 	assert_null(complaint);
 	parse("console=com1");
