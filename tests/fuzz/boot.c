@@ -14,6 +14,7 @@
 #include "vm/acpi.h"
 #include "vm/e820.h"
 #include "vm/loader.h"
+#include "vm/loader_elf.h"
 #include "vm/madt.h"
 
 #define MEMORY (32ull << 20)
@@ -77,6 +78,16 @@ static void put(u8 *at, u64 v, unsigned len)
 	memcpy(at, &v, len);
 }
 
+/* A program header of a segment that can be loaded. */
+static void put_segment(u8 *phdr, bool wide)
+{
+	put(phdr, 1, 4);
+	put(phdr + (wide ? 8 : 4), 0x100, 4);
+	put(phdr + (wide ? 24 : 12), 0x200000, 4);
+	put(phdr + (wide ? 32 : 16), 0x800, 4);
+	put(phdr + (wide ? 40 : 20), 0x1000, 4);
+}
+
 /* The beginnings of the formats, so that an input need not find their magic numbers. */
 static void put_header(u8 *image, u8 format)
 {
@@ -90,7 +101,7 @@ static void put_header(u8 *image, u8 format)
 		put(image + (format % 6 == 1 ? 32 : 28), 64, 4);
 		put(image + (format % 6 == 1 ? 54 : 42), format % 6 == 1 ? 56 : 32, 2);
 		put(image + (format % 6 == 1 ? 56 : 44), 2, 2);
-		put(image + 64, 1, 4);
+		put_segment(image + 64, format % 6 == 1);
 		break;
 	case 3:		/* a bzImage */
 		put(image + 0x1f1, 4, 1);
@@ -128,6 +139,28 @@ static void change(struct fuzz_input *in, u8 *at0, u32 size)
 	}
 }
 
+/* A copy in a block of its very size: whatever is taken for headers or segments is in it. */
+static void check_elf(const u8 *file, u32 size)
+{
+	struct loader_elf elf;
+	u8 *copy = malloc(size);
+
+	assert_non_null(copy);
+	memcpy(copy, file, size);
+	if (!loader_elf_parse(copy, size, &elf)) {
+		assert_true(elf.segments && elf.segments <= LOADER_ELF_SEGMENTS);
+		for (u32 i = 0; i < elf.segments; i++) {
+			const struct loader_elf_segment *s = &elf.segment[i];
+
+			assert_true(s->offset <= size && s->filesz <= size - s->offset);
+			assert_true(s->filesz <= s->memsz && s->memsz <= ~s->paddr);
+			assert_true(elf.low <= s->paddr && s->paddr + s->memsz <= elf.high);
+		}
+	}
+	loader_elf_is_vmlinux(copy, size);
+	free(copy);
+}
+
 static void image(struct fuzz_input *in)
 {
 	struct boot_info bi = { .cmdline = "", .loader_name = "" };
@@ -148,6 +181,7 @@ static void image(struct fuzz_input *in)
 			MODULES_AT + i * 0x100000 + 5, MODULES_AT + i * 0x100000 + 0x1234, "" };
 	put_header(mem + at, format);
 	change(in, mem + at, size);
+	check_elf(mem + at, size);
 	if (!loader_load(mem, &bi, &entry)) {
 		assert_true(strlen(entry.error) > 0);
 		return;

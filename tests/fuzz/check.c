@@ -1,6 +1,8 @@
 /* See check.h. */
 #include "check.h"
 
+#include "x86.h"
+
 #define HAS_ALL(value, bits) assert_false((bits) & ~(u64)(value))
 #define HAS_ONLY(value, bits) HAS_ALL(bits, value)
 
@@ -136,6 +138,16 @@ static void check_addresses(struct fx *f)
 		check_hpa(FX02(f, POSTED_INTR_DESC));
 }
 
+/* SDM 3C "VM-Execution Control Fields": however it got there, an entry would take it. */
+static void check_eptp(u64 eptp)
+{
+	u64 type = eptp & EPTP_MT, reserved = 0xf80 | ~(BIT(PHYS_WIDTH) - 1);
+
+	assert_true(type == MT_UC || type == MT_WB);
+	assert_int_equal(eptp & 7ull << 3, EPTP_WALK_4);
+	assert_int_equal(eptp & reserved, 0);
+}
+
 static void check_tables(struct fx *f)
 {
 	const struct nested_vmcs *s = FX_SLOT(f);
@@ -150,6 +162,7 @@ static void check_tables(struct fx *f)
 		assert_int_equal(eptp, f->n.eptp01);
 		return;
 	}
+	check_eptp(s->v[VF_EPT_POINTER]);
 	assert_true(e >= f->ept02s.roots && e < f->ept02s.roots + EPT02_ROOTS);
 	assert_int_equal(e->role, s->v[VF_EPT_POINTER] |
 			 (nested_proc2(s) & PROC2_MODE_BASED_EXEC ? EPT02_ROLE_MBEC : 0));
@@ -196,6 +209,105 @@ void fuzz_check_copied(struct fx *f)
 				 (unsigned long long)*fx_vmcs02(f, i));
 }
 
+void fuzz_check_vpids(struct fx *f, const struct nested_vpids *before)
+{
+	for (unsigned i = 0; i < NESTED_VPIDS; i++) {
+		u64 vpid = NESTED_VPID_FIRST + i;
+		unsigned k = 0;
+
+		if (!before->vpid12[i] || before->vpid12[i] == f->n.vpids.vpid12[i])
+			continue;
+		while (k < f->hw.flushes && f->hw.flush[k].what != vpid)
+			k++;
+		assert_true(k < f->hw.flushes && f->hw.flush[k].type == INVVPID_SINGLE);
+	}
+}
+
+/* An MSR-load list, and the EFER.LME that cannot be changed if paging is on. */
+struct msr_list { u64 at, count; bool paging, long_mode; };
+
+/* SDM 3C "Loading MSRs": whether WRMSR of it would be #GP, or the list forbids it. */
+static bool is_bad_msr(struct fx *f, const struct msr_list *list, const u64 *entry)
+{
+	u64 msr = entry[0], value = entry[1], was;
+
+	if (msr >> 32 || msr == MSR_FS_BASE || msr == MSR_GS_BASE || (msr & ~0xffull) == 0x800 ||
+	    msr == MSR_IA32_SMM_MONITOR_CTL)
+		return true;
+	switch (msr) {
+	case MSR_EFER:
+		if (list->paging && !(value & EFER_LME) != !list->long_mode)
+			return true;
+		return value & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE);
+	case MSR_IA32_PAT:
+		for (unsigned i = 0; i < 64; i += 8)
+			if ((value >> i & 0xff) > 7 || (value >> i & 0xfe) == 2)
+				return true;
+		return false;
+	case MSR_IA32_SYSENTER_ESP:
+	case MSR_IA32_SYSENTER_EIP:
+		return value >> 47 && value >> 47 != 0x1ffff;
+	case MSR_IA32_SYSENTER_CS:
+		return false;
+	case MSR_IA32_DEBUGCTL:
+		return value & DEBUGCTL_RESERVED;
+	default:
+		return !hw_msr_read(&f->hw, (u32)msr, &was);
+	}
+}
+
+/* 0, or which entry fails. */
+static u64 bad_msr(struct fx *f, const struct msr_list *list)
+{
+	for (u64 i = 0; i < list->count; i++) {
+		u64 at = list->at + 16 * i, entry[2] = { ~0ull, ~0ull };
+
+		if (at < FX_L1_RAM)
+			memcpy(entry, fx_at(f, at), sizeof(entry));
+		if (is_bad_msr(f, list, entry) || i >= 4096)
+			return i + 1;
+	}
+	return 0;
+}
+
+bool fuzz_exit_aborts(struct fx *f)
+{
+	const u64 *v = f->n.current->v;
+	const struct msr_list list = {
+		v[VF_EXIT_MSR_LOAD_ADDR], v[VF_EXIT_MSR_LOAD_COUNT], true,
+		v[VF_EXIT_CONTROLS] & EXIT_HOST_64,
+	};
+
+	return bad_msr(f, &list);
+}
+
+bool fuzz_exit_is_judged(struct fx *f)
+{
+	const struct nested_vmcs *s = f->n.current;
+
+	return !s->v[VF_EXIT_MSR_STORE_COUNT] && (s->v[VF_EXIT_CONTROLS] & EXIT_HOST_64) &&
+	       !(nested_proc2(s) & (PROC2_PML | PROC2_EPT_VE));
+}
+
+struct outcome fuzz_verdict(struct fx *f)
+{
+	struct msr_list list;
+	u64 v[VF_COUNT], bad;
+	struct outcome o;
+
+	for (unsigned i = 0; i < VF_COUNT; i++)
+		v[i] = fx_seen(f, f->n.current, i);
+	o = fx_verdict(f, v);
+	if (o.kind != OUT_ENTER_L2)
+		return o;
+	list = (struct msr_list){
+		v[VF_ENTRY_MSR_LOAD_ADDR], v[VF_ENTRY_MSR_LOAD_COUNT], v[VF_GUEST_CR0] & CR0_PG,
+		v[VF_ENTRY_CONTROLS] & ENTRY_IA32E,
+	};
+	bad = bad_msr(f, &list);
+	return bad ? OUTCOME_ENTRY_FAIL(EXIT_MSR_LOADING | EXIT_REASON_ENTRY_FAILURE, bad) : o;
+}
+
 /* What the engine changes in vmcs01 outside its guest-state area. */
 static bool is_free01(unsigned i)
 {
@@ -225,6 +337,15 @@ static void check_own_shadowing(struct fx *f)
 	assert_int_equal(FX01(f, VMWRITE_BITMAP), writes.v);
 }
 
+/* No vmcs02 injects what was to be injected once. */
+static void check_no_event(struct fx *f)
+{
+	for (unsigned i = 0; i < NESTED_SLOTS; i++)
+		if (f->n.slot[i].ready02)
+			assert_false(hw_region_at(&f->hw, f->n.slot[i].vmcs02)->v[VF_ENTRY_INTR_INFO] &
+				     INTR_VALID);
+}
+
 void fuzz_check_vmcs01(struct fx *f)
 {
 	const u64 *v = fx_vmcs01(f, 0), *start = fuzz_start_vmcs01(f)->v;
@@ -236,6 +357,7 @@ void fuzz_check_vmcs01(struct fx *f)
 
 	assert_true(nested_invariant(&f->n));
 	assert_false(f->n.in_l2);
+	check_no_event(f);
 	for (unsigned i = 0; i < VF_COUNT; i++)
 		if (!is_free01(i) && v[i] != start[i])
 			fail_msg("%s of vmcs01 changed to %#llx", nested_field_name[i],

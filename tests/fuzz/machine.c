@@ -130,6 +130,9 @@ static void start_intercepts(struct fx *f)
 	hw_msr_set(&f->hw, MSR_IA32_DEBUGCTL, 0);
 	hw_msr_set(&f->hw, MSR_KERNEL_GS_BASE, 0x1234);
 	hw_msr_set(&f->hw, MSR_TSC_AUX, 0);
+	/* Only what the SDM says of lists keeps L1 from these. */
+	hw_msr_set(&f->hw, MSR_IA32_X2APIC_ICR, 0);
+	hw_msr_set(&f->hw, MSR_IA32_SMM_MONITOR_CTL, 0);
 }
 
 /* The bitmaps of L1's shadowing, behind those pages that the fixture uses. */

@@ -192,6 +192,8 @@ static void assert_nothing_changed(const struct scene *s)
 {
 	struct fx *f = s->f;
 
+	/* Where an operand was found may be remembered. */
+	memcpy(before.n.memo, f->n.memo, sizeof(f->n.memo));
 	/* Where a field is kept a VMREAD may change; not what it holds. */
 	if (s->reason != EXIT_VMREAD)
 		assert_memory_equal(&before.n, &f->n, sizeof(f->n));

@@ -89,13 +89,32 @@ struct outcome program_instruction(struct program *p, u32 reason, u64 low, u64 h
 	return instruction(p, reason, memory_info(p->f), FM_OPERAND);
 }
 
+static void expect_outcome(struct outcome o, struct outcome want)
+{
+	if (o.kind != want.kind || (want.kind != OUT_ENTER_L2 && o.error_code != want.error_code) ||
+	    (want.kind == OUT_ENTRY_FAIL && o.value != want.value))
+		fail_msg("an entry comes to kind %d, %#x, %llu; not kind %d, %#x, %llu", o.kind,
+			 o.error_code, (unsigned long long)o.value, want.kind, want.error_code,
+			 (unsigned long long)want.value);
+}
+
 void program_enter(struct program *p, bool wrong)
 {
-	const struct nested_vmcs *s = FX_SLOT(p->f);
+	struct fx *f = p->f;
+	const struct nested_vmcs *s = FX_SLOT(f);
 	bool resume = (s && s->launched) != wrong;
+	bool judged = p->still && f->n.vmxon && s && !s->is_shadow && !wrong;
+	struct nested_vpids vpids = f->n.vpids;
+	struct outcome o, want;
 
-	fuzz_allow_regions(p->f);	/* the VMCS of the link pointer takes another's place */
-	instruction(p, resume ? EXIT_VMRESUME : EXIT_VMLAUNCH, 0, 0);
+	if (judged)
+		want = fuzz_verdict(f);
+	hw_forget(&f->hw);
+	fuzz_allow_regions(f);	/* the VMCS of the link pointer takes another's place */
+	o = instruction(p, resume ? EXIT_VMRESUME : EXIT_VMLAUNCH, 0, 0);
+	if (judged)
+		expect_outcome(o, want);
+	fuzz_check_vpids(f, &vpids);
 }
 
 /* Pages that fields and entries of good states name, those beyond memory, and the rest. */
@@ -312,23 +331,60 @@ static void write_eptp(struct program *p)
 	u64 at = FX_PAGE(fuzz_below(p->in, 3)) + 8ull * fuzz_below(p->in, 3);
 	u64 eptp = (FX_EPT12 + (fuzz_u8(p->in) & 1) * PAGE_SIZE) | EPTP_WALK_4 | MT_WB;
 
-	eptp |= fuzz_u8(p->in) & EPTP_AD;
+	u8 how = fuzz_u8(p->in);
+
+	eptp |= how & EPTP_AD;
+	if (how & 1)
+		eptp ^= BIT(how >> 1 & 15);
 	poke(p->f, at, &eptp, sizeof(eptp));
 }
 
-/* An entry of an MSR list, in a page that fields of good states name. */
+/* L1 wants the pages that L2 modifies, and its log is soon full. */
+static void use_log(struct program *p)
+{
+	struct fx *f = p->f;
+
+	if (!f->n.current || !field_test(&f->n.exists, VF_PML_INDEX))
+		return;
+	FX12_WRITE(f, EPT_POINTER, FX12_READ(f, EPT_POINTER) | EPTP_AD);
+	FX12_WRITE(f, PROC2_CONTROLS, FX12_READ(f, PROC2_CONTROLS) | PROC2_EPT | PROC2_PML);
+	FX12_WRITE(f, PML_INDEX, fuzz_u8(p->in) & 3);
+	program_enter(p, false);
+}
+
+/* Guests of L1 that are not seen here took some of the hardware's VPIDs. */
+static void take_vpids(struct program *p)
+{
+	u64 which = fuzz_value(p->in);
+
+	if (p->f->n.current)
+		FX12_WRITE(p->f, PROC2_CONTROLS, FX12_READ(p->f, PROC2_CONTROLS) | PROC2_VPID);
+	for (unsigned i = 0; i < NESTED_VPIDS; i++)
+		if (which >> i & 1)
+			p->f->n.vpids.vpid12[i] = (u16)(0x4000 + i);
+	program_enter(p, false);
+}
+
+/* An entry of an MSR list; often that list is used, and this is its last entry. */
 static void write_msr_entry(struct program *p)
 {
 	static const u32 msr[] = {
 		MSR_EFER, MSR_IA32_PAT, MSR_IA32_DEBUGCTL, MSR_IA32_SYSENTER_CS,
-		MSR_IA32_SYSENTER_ESP, MSR_FS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
-		MSR_IA32_X2APIC_ICR, MSR_IA32_SMBASE, MSR_IA32_FEATURE_CONTROL, 0x12345,
+		MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, MSR_FS_BASE, MSR_KERNEL_GS_BASE,
+		MSR_TSC_AUX, MSR_IA32_X2APIC_ICR, MSR_IA32_SMBASE, MSR_IA32_SMM_MONITOR_CTL,
+		MSR_IA32_FEATURE_CONTROL, 0x12345,
 	};
-	u64 at = FX_PAGE(fuzz_below(p->in, 2)) + 16ull * fuzz_below(p->in, 4);
+	u8 how = fuzz_u8(p->in);
+	u64 page = FX_PAGE(how & 1), number = how & 0xc0 ? 0 : how >> 1 & 3;
 	u64 entry[2] = { msr[fuzz_below(p->in, ARRAY_SIZE(msr))] };
 
 	entry[1] = fuzz_value(p->in);
-	poke(p->f, at, entry, sizeof(entry));
+	poke(p->f, page + 16 * number, entry, sizeof(entry));
+	if (!p->f->n.current || how & 8)
+		return;
+	fx_vmwrite(p->f, how & 16 ? VF_EXIT_MSR_LOAD_ADDR : VF_ENTRY_MSR_LOAD_ADDR, page);
+	fx_vmwrite(p->f, how & 16 ? VF_EXIT_MSR_LOAD_COUNT : VF_ENTRY_MSR_LOAD_COUNT, number + 1);
+	program_enter(p, false);
 }
 
 /* A region becomes a shadow VMCS's, and L2 is let into it. */
@@ -431,7 +487,8 @@ static void l2_did(struct program *p, u32 reason)
 		FX02(f, EXIT_INTR_INFO) = INTR_VALID | INTR_TYPE_NMI | 2;
 	FX02(f, EXIT_INTR_ERROR_CODE) = fuzz_u8(p->in);
 	FX02(f, GUEST_LINEAR_ADDRESS) = fuzz_value(p->in);
-	FX02(f, GUEST_PHYSICAL_ADDRESS) = fuzz_value(p->in) & (BIT(48) - 1);
+	FX02(f, GUEST_PHYSICAL_ADDRESS) = (fuzz_flip(p->in) ? fuzz_value(p->in) :
+							read_address(p->in)) & (BIT(48) - 1);
 	f->gpr[GPR_RCX] = reason == EXIT_MSR_READ || reason == EXIT_MSR_WRITE ? fuzz_value(p->in) : 0;
 	if (reason == EXIT_VMFUNC) {
 		f->gpr[GPR_RAX] = fuzz_u8(p->in) >> 7;
@@ -475,6 +532,23 @@ static void after_exit(struct program *p, enum nested_verdict verdict)
 		l2_runs(p);
 }
 
+static void l2_exits_for(struct program *p, u32 reason)
+{
+	bool judged = p->still && fuzz_exit_is_judged(p->f);
+	bool aborts = judged && fuzz_exit_aborts(p->f);
+	enum nested_verdict verdict;
+
+	allow_exit(p->f);
+	verdict = fx_exit(p->f, reason);
+	if (verdict == NESTED_L0 && (reason == EXIT_VMREAD || reason == EXIT_VMWRITE))
+		verdict = absent_field(p, reason);
+	if (verdict == NESTED_DONE)
+		verdict = nested_l2_stepped(&p->f->n);
+	if (judged && verdict == NESTED_REFLECTED)
+		assert_int_equal(!!p->f->vm.killed, aborts);
+	after_exit(p, verdict);
+}
+
 static void l2_exits(struct program *p)
 {
 	static const u16 often[] = {
@@ -484,20 +558,22 @@ static void l2_exits(struct program *p)
 	};
 	u8 which = fuzz_u8(p->in);
 	u32 reason = which < EXIT_REASON_COUNT ? which : often[which % ARRAY_SIZE(often)];
-	enum nested_verdict verdict;
 
 	l2_did(p, reason);
 	if (reason == EXIT_EPT_VIOLATION) {
 		FX02(p->f, EXIT_QUALIFICATION) &= 0x1fff;
 		FX02(p->f, EXIT_QUALIFICATION) |= 1 << fuzz_below(p->in, 3);
 	}
-	allow_exit(p->f);
-	verdict = fx_exit(p->f, reason);
-	if (verdict == NESTED_L0 && (reason == EXIT_VMREAD || reason == EXIT_VMWRITE))
-		verdict = absent_field(p, reason);
-	if (verdict == NESTED_DONE)
-		verdict = nested_l2_stepped(&p->f->n);
-	after_exit(p, verdict);
+	l2_exits_for(p, reason);
+}
+
+/* Where a good EPT has pages. */
+static void l2_writes(struct program *p)
+{
+	FX02(p->f, IDT_VECTORING_INFO) = vectoring(p->in);
+	FX02(p->f, EXIT_QUALIFICATION) = EPTQ_WRITE | EPTQ_GLA_VALID | EPTQ_GLA_FINAL;
+	FX02(p->f, GUEST_PHYSICAL_ADDRESS) = fuzz_u8(p->in) * PAGE_SIZE;
+	l2_exits_for(p, EXIT_EPT_VIOLATION);
 }
 
 /* L0 emulates something for L2 and it faults, or an NMI came while L0 ran. */
@@ -526,6 +602,9 @@ void program_l2_step(struct program *p)
 		break;
 	case 2:
 		l0_interferes(p);
+		break;
+	case 3:
+		l2_writes(p);
 		break;
 	default:
 		l2_exits(p);
@@ -571,7 +650,8 @@ static void l1_step(struct program *p)
 	case 17: use_link(p); break;
 	case 18: write_eptp(p); break;
 	case 19: busy_trips(p); break;
-	case 20: case 21: case 22: choose_controls(p); break;
+	case 20: case 21: choose_controls(p); break;
+	case 22: fuzz_flip(p->in) ? use_log(p) : take_vpids(p); break;
 	case 23: case 24: case 25: case 26:
 		program_enter(p, false);
 		break;

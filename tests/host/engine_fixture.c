@@ -235,6 +235,17 @@ u64 fx_vmread(struct fx *f, unsigned index)
 	return value;
 }
 
+u64 fx_seen(struct fx *f, const struct nested_vmcs *s, unsigned i)
+{
+	bool held = f->n.use_shadow && field_test(&f->n.exists, i) && !field_test(&s->shadow_dirty, i) &&
+		    (s->is_shadow || field_test(&nested_fields_shadow_rw, i) ||
+		     (s->wide && field_test(&nested_fields_cold, i)));
+
+	if (field_test(&s->stale, i))
+		return hw_region_at(&f->hw, s->vmcs02)->v[i];
+	return held ? hw_region_at(&f->hw, s->shadow)->v[i] : s->v[i];
+}
+
 void fx_vmwrite(struct fx *f, unsigned index, u64 value)
 {
 	u64 *at = shadowed(f, index, true);

@@ -59,6 +59,8 @@ void fx_vmptrld(struct fx *f, u64 gpa1);
 void fx_vmclear(struct fx *f, u64 gpa1);
 u64 fx_vmread(struct fx *f, unsigned index);
 void fx_vmwrite(struct fx *f, unsigned index, u64 value);
+/* What fx_vmread() would find in an active VMCS, wherever that is; nothing moves. */
+u64 fx_seen(struct fx *f, const struct nested_vmcs *s, unsigned index);
 void fx_load_state(struct fx *f, enum state_base base);
 struct outcome fx_launch(struct fx *f);		/* VMLAUNCH, or VMRESUME if launched */
 void fx_enter(struct fx *f);			/* the same; it must succeed */

@@ -32,18 +32,6 @@ struct view {
 	u64 writes;
 };
 
-static u64 seen(const struct nested_vmcs *s, unsigned i)
-{
-	bool held = f.n.use_shadow && !field_test(&s->shadow_dirty, i) &&
-		    field_test(&f.n.exists, i) &&
-		    (s->is_shadow || field_test(&nested_fields_shadow_rw, i) ||
-		     (s->wide && field_test(&nested_fields_cold, i)));
-
-	if (field_test(&s->stale, i))
-		return hw_region_at(&f.hw, s->vmcs02)->v[i];
-	return held ? hw_region_at(&f.hw, s->shadow)->v[i] : s->v[i];
-}
-
 static void look(struct view *w)
 {
 	memset(w, 0, sizeof(*w));
@@ -58,7 +46,7 @@ static void look(struct view *w)
 		w->launched[i] = s->launched;
 		w->is_shadow[i] = s->is_shadow;
 		for (unsigned k = 0; k < VF_COUNT && s->gpa.v != NESTED_NO_VMPTR.v; k++)
-			w->v[i][k] = seen(s, k);
+			w->v[i][k] = fx_seen(&f, s, k);
 	}
 	memcpy(w->vmcs01, hw_region_at(&f.hw, f.n.vmcs01)->v, sizeof(w->vmcs01));
 	memcpy(w->gpr, f.gpr, sizeof(w->gpr));

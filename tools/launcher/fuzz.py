@@ -27,6 +27,8 @@ SIGN_OF_LIFE = 30
 RUNS = {"boot": 20000, "changing": 10000, "ept": 60000, "operand": 50000, "program": 4000,
         "vmcs12": 15000, "walk": 120000}
 RUNS_OF_OTHERS = 10000
+# Programs: a short one reaches little, so they may be long from the start.
+LONG = {"changing", "program"}
 FRAME = re.compile(r"^\s+#\d+ .*(fuzzer::|libc|_start|__sanitizer)")
 
 
@@ -66,12 +68,13 @@ def _keep_seeds(name):
     print(f"{relative(SOURCES / 'seeds' / name)}: {len(found)} inputs", flush=True)
 
 
-def _command(name, corpus, *options):
+def command(name, corpus, *options):
+    """Run a fuzzer from its seeds; paths are relative to ROOT."""
     corpus.mkdir(parents=True, exist_ok=True)
     CRASHES.mkdir(parents=True, exist_ok=True)
     return [str(OUT / name), f"-artifact_prefix={relative(CRASHES)}/{name}-",
-            f"-timeout={LONGEST}", "-max_len=1024", *options, relative(corpus),
-            relative(_seeds(name))]
+            f"-timeout={LONGEST}", "-max_len=1024", *(["-len_control=0"] if name in LONG else []),
+            *options, relative(corpus), relative(_seeds(name))]
 
 
 def _failure(text):
@@ -94,7 +97,7 @@ class _Running:
     def __init__(self, name, seconds):
         self.name = name
         self.log = OUT / f"{name}.log"
-        argv = _command(name, OUT / "corpus" / name, f"-max_total_time={seconds}")
+        argv = command(name, OUT / "corpus" / name, f"-max_total_time={seconds}")
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT,
                                             stdin=subprocess.DEVNULL)
@@ -165,7 +168,7 @@ def _test_one(name):
     corpus = folder / "corpus"
     shutil.rmtree(corpus, ignore_errors=True)
     began = time.monotonic()
-    argv = _command(name, corpus, "-seed=1", f"-runs={RUNS.get(name, RUNS_OF_OTHERS)}")
+    argv = command(name, corpus, "-seed=1", f"-runs={RUNS.get(name, RUNS_OF_OTHERS)}")
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace", stdin=subprocess.DEVNULL)
     (folder / "output").write_text(done.stdout)
