@@ -1,6 +1,7 @@
 /* See check.h. */
 #include "check.h"
 
+#include "msr_list_judge.h"
 #include "x86.h"
 
 #define HAS_ALL(value, bits) assert_false((bits) & ~(u64)(value))
@@ -223,62 +224,11 @@ void fuzz_check_vpids(struct fx *f, const struct nested_vpids *before)
 	}
 }
 
-/* An MSR-load list, and the EFER.LME that cannot be changed if paging is on. */
-struct msr_list { u64 at, count; bool paging, long_mode; };
-
-/* SDM 3C "Loading MSRs": whether WRMSR of it would be #GP, or the list forbids it. */
-static bool is_bad_msr(struct fx *f, const struct msr_list *list, const u64 *entry)
-{
-	u64 msr = entry[0], value = entry[1], was;
-
-	if (msr >> 32 || msr == MSR_FS_BASE || msr == MSR_GS_BASE || (msr & ~0xffull) == 0x800 ||
-	    msr == MSR_IA32_SMM_MONITOR_CTL)
-		return true;
-	switch (msr) {
-	case MSR_EFER:
-		if (list->paging && !(value & EFER_LME) != !list->long_mode)
-			return true;
-		return value & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE);
-	case MSR_IA32_PAT:
-		for (unsigned i = 0; i < 64; i += 8)
-			if ((value >> i & 0xff) > 7 || (value >> i & 0xfe) == 2)
-				return true;
-		return false;
-	case MSR_IA32_SYSENTER_ESP:
-	case MSR_IA32_SYSENTER_EIP:
-		return value >> 47 && value >> 47 != 0x1ffff;
-	case MSR_IA32_SYSENTER_CS:
-		return false;
-	case MSR_IA32_DEBUGCTL:
-		return value & DEBUGCTL_RESERVED;
-	default:
-		return !hw_msr_read(&f->hw, (u32)msr, &was);
-	}
-}
-
-/* 0, or which entry fails. */
-static u64 bad_msr(struct fx *f, const struct msr_list *list)
-{
-	for (u64 i = 0; i < list->count; i++) {
-		u64 at = list->at + 16 * i, entry[2] = { ~0ull, ~0ull };
-
-		if (at < FX_L1_RAM)
-			memcpy(entry, fx_at(f, at), sizeof(entry));
-		if (is_bad_msr(f, list, entry) || i >= 4096)
-			return i + 1;
-	}
-	return 0;
-}
-
 bool fuzz_exit_aborts(struct fx *f)
 {
 	const u64 *v = f->n.current->v;
-	const struct msr_list list = {
-		v[VF_EXIT_MSR_LOAD_ADDR], v[VF_EXIT_MSR_LOAD_COUNT], true,
-		v[VF_EXIT_CONTROLS] & EXIT_HOST_64,
-	};
-
-	return bad_msr(f, &list);
+	return msr_list_bad(f, v[VF_EXIT_MSR_LOAD_ADDR], v[VF_EXIT_MSR_LOAD_COUNT], true,
+			    v[VF_EXIT_CONTROLS] & EXIT_HOST_64);
 }
 
 bool fuzz_exit_is_judged(struct fx *f)
@@ -291,7 +241,6 @@ bool fuzz_exit_is_judged(struct fx *f)
 
 struct outcome fuzz_verdict(struct fx *f)
 {
-	struct msr_list list;
 	u64 v[VF_COUNT], bad;
 	struct outcome o;
 
@@ -300,11 +249,8 @@ struct outcome fuzz_verdict(struct fx *f)
 	o = fx_verdict(f, v);
 	if (o.kind != OUT_ENTER_L2)
 		return o;
-	list = (struct msr_list){
-		v[VF_ENTRY_MSR_LOAD_ADDR], v[VF_ENTRY_MSR_LOAD_COUNT], v[VF_GUEST_CR0] & CR0_PG,
-		v[VF_ENTRY_CONTROLS] & ENTRY_IA32E,
-	};
-	bad = bad_msr(f, &list);
+	bad = msr_list_bad(f, v[VF_ENTRY_MSR_LOAD_ADDR], v[VF_ENTRY_MSR_LOAD_COUNT],
+			   v[VF_GUEST_CR0] & CR0_PG, v[VF_ENTRY_CONTROLS] & ENTRY_IA32E);
 	return bad ? OUTCOME_ENTRY_FAIL(EXIT_MSR_LOADING | EXIT_REASON_ENTRY_FAILURE, bad) : o;
 }
 
