@@ -1,7 +1,8 @@
 /*
- * The guest's modes: what each exit tells of 16- and 32-bit code, and which instructions do not exist
- * there or fault first. The code lies at the same place below 64 KiB for all, in a CS with that base.
- * SDM: Information for VM Exits Due to Instruction Execution; Relative Priority of Faults and VM Exits.
+ * The guest's modes: what each exit tells of 16- and 32-bit code, and which instructions do not
+ * exist there or fault first. The code lies at one place below 64 KiB, in a CS with that base.
+ * SDM: Information for VM Exits Due to Instruction Execution; Relative Priority of Faults and VM
+ * Exits.
  */
 #include "vmx_exits.h"
 

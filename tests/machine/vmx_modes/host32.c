@@ -11,6 +11,7 @@ extern const u8 trip_exit[];
 extern u8 trip_stack_top[];
 extern u64 trip_idt[];
 static u64 *ept_root;
+static bool lacking;
 static u32 fs_page[4] = { 0xf5f5f5f5 };
 
 /* In 16-bit code the first of these is "mov $0x5678, %bx; xor $0x12, %al". */
@@ -83,10 +84,20 @@ static void paging(const struct mode *m)
 	vmwrite(GUEST_CR4, cr4 | (m->format == PAE ? CR4_PAE : CR4_PSE));
 }
 
+/* A case whose controls the processor has not got is left out. */
+static void want(u64 field, u32 bits)
+{
+	if (control_can(field, bits))
+		control_set(field, bits);
+	else
+		lacking = true;
+}
+
 static void use_ept(u32 more)
 {
-	vm_use_ept(ept_pointer(ept_root));
-	control_set(SECONDARY_CONTROLS, more);
+	want(SECONDARY_CONTROLS, SEC_EPT | more);
+	if (!lacking)
+		vmwrite(EPTP, ept_pointer(ept_root));
 }
 
 static void unpaged(void)
@@ -130,7 +141,7 @@ static void pdptes(void)
 {
 	const u64 *pointers = (u64 *)vmread(GUEST_CR3);
 
-	for (unsigned int i = 0; i < 4; i++)
+	for (unsigned int i = 0; i < 4 && !lacking; i++)
 		vmwrite(GUEST_PDPTE0 + 2 * i, pointers[i]);
 }
 
@@ -213,9 +224,12 @@ static void run_case(struct vm *vm, const struct host_case *c, const struct mode
 	vm_reset(vm, NULL);
 	host_state();
 	guest_state(c->code);
+	lacking = false;
 	c->setup();
 	must(vmclear((u64)vm->vmcs), "VMCLEAR");
 	must(vmxoff(), "VMXOFF");
+	if (lacking)
+		return;
 	insn_make(&insns[VMLAUNCH], NULL, m);
 	memcpy((void *)code(host32_code), host32_code, (size_t)(host32_end - host32_code));
 	trip.vmxon = (u32)(u64)&pointer_on;

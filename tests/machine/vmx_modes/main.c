@@ -75,6 +75,12 @@ bool field_written(bool done, u64 mask)
 	return exchange_field(GUEST_RIP, OLD_RIP) == (done ? NEW_RIP & mask : OLD_RIP);
 }
 
+bool have_insn(enum insn_id id)
+{
+	return (id != INVEPT || vmx_caps.ept_vpid & BIT(20)) &&
+	       (id != INVVPID || vmx_caps.ept_vpid & BIT(32));
+}
+
 const struct mode *mode_named(const char *name)
 {
 	const struct mode *m = modes;

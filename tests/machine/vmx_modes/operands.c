@@ -156,6 +156,15 @@ static unsigned int make(const struct insn *insn, const struct mode *m)
 	return insn_make(insn, &address, m);
 }
 
+/* SMEP and SMAP */
+static bool have_cr4(void)
+{
+	u32 ebx = cpuid(7, 0).ebx;
+
+	return (!(trip.cr4 & CR4_SMEP) || ebx & BIT(7)) &&
+	       (!(trip.cr4 & CR4_SMAP) || ebx & BIT(20));
+}
+
 static void run_case(const struct operand_case *c, const struct mode *m, enum insn_id id)
 {
 	u64 efer = rdmsr(MSR_EFER);
@@ -173,6 +182,10 @@ static void run_case(const struct operand_case *c, const struct mode *m, enum in
 	if (id != VMXON)
 		vmx_enter_for(m, true);
 	c->setup(m);
+	if (!have_cr4()) {
+		vmx_leave_for(m);
+		return;
+	}
 	fill_window(id);
 	length = make(&insns[id], m);
 	done = insn_run(m);
@@ -188,6 +201,13 @@ static void run_case(const struct operand_case *c, const struct mode *m, enum in
 	print("\n");
 }
 
+static void run_all(const struct operand_case *c, const struct mode *m)
+{
+	for (enum insn_id id = VMXON; id < INSNS; id++)
+		if (have_insn(id))
+			run_case(c, m, id);
+}
+
 void test_operands(void)
 {
 	static const struct { const char *name; unsigned int bit; } where[] = {
@@ -199,7 +219,6 @@ void test_operands(void)
 
 		for (unsigned int j = 0; j < ARRAY_SIZE(cases); j++)
 			if (cases[j].modes & where[i].bit)
-				for (enum insn_id id = VMXON; id < INSNS; id++)
-					run_case(&cases[j], m, id);
+				run_all(&cases[j], m);
 	}
 }

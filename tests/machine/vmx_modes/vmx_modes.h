@@ -20,6 +20,8 @@ u64 operand_written(enum insn_id id);
 /* Whether VMWRITE of its operand to GUEST_RIP was done, or nothing was; puts the old value back. */
 bool field_written(bool done, u64 mask);
 const struct mode *mode_named(const char *name);
+/* What the processor has not got is left out. */
+bool have_insn(enum insn_id id);
 
 void test_matrix(void);
 void test_operands(void);
