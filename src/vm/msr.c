@@ -57,6 +57,7 @@ static bool vm_msr_read_vmx_capability(struct vcpu *v, u32 msr, u64 *value)
 
 #define APIC_BASE_ADDRESS (~(u64)0xfff)
 #define MISC_ENABLE_XD_DISABLE BIT(34)
+#define TEST_CTRL_UC_LOCK_DISABLE BIT(28)	/* they fault */
 
 static bool vm_msr_write_apic_base(struct vcpu *v, u32 msr, u64 value)
 {
@@ -66,6 +67,12 @@ static bool vm_msr_write_apic_base(struct vcpu *v, u32 msr, u64 value)
 	if (page - cpu_home.base.v < cpu_home.size)
 		return false;
 	return cpu_wrmsr_safe(msr, value);
+}
+
+static bool vm_msr_write_test_ctrl(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)v;
+	return cpu_wrmsr_safe(msr, value & ~TEST_CTRL_UC_LOCK_DISABLE);
 }
 
 static bool vm_msr_write_misc_enable(struct vcpu *v, u32 msr, u64 value)
