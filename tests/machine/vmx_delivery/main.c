@@ -220,6 +220,7 @@ int main(void)
 	for (unsigned int i = 0; i < ARRAY_SIZE(sources); i++)
 		for (unsigned int j = 0; j < ARRAY_SIZE(troubles); j++)
 			run_case(&vm, &sources[i], &troubles[j]);
+	test_iret(&vm);
 	vmx_off();
 	return 0;
 }

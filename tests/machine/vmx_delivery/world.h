@@ -23,5 +23,6 @@ void world_ept(enum page page, u64 clear, u64 set);	/* bits of its EPT entry */
 void world_unmap(enum page page);	/* in the guest's table */
 void world_user(void);		/* the guest is at CPL 3 */
 struct idt_gate *world_gate(unsigned int vector);
+void test_iret(struct vm *vm);
 
 #endif
