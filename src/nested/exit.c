@@ -11,12 +11,15 @@
 #include "x86.h"
 
 /* Which exit-information fields a reason defines, from exits.def. */
-enum { Q = 1, L = 2, I = 4, V = 8, A = 16, P = 32 };
+enum { Q = 1, L = 2, I = 4, V = 8, A = 16, P = 32, M = 64 };
 static const u8 exit_fields[EXIT_REASON_COUNT] = {
 #define X(reason, name, owner, handler, info) [reason] = info,
 #include "exits.def"
 #undef X
 };
+
+/* SDM 3C "Exit Qualification for Control-Register Accesses": LMSW, operand in memory. */
+#define LMSW_IN_MEMORY 0x70u
 
 void nested_read_exit_info(struct nested_vcpu *n, u32 reason, struct nested_exit_info *info)
 {
@@ -42,7 +45,8 @@ void nested_read_exit_info(struct nested_vcpu *n, u32 reason, struct nested_exit
 		info->instr_length = (u32)op_hw_read(n, VMCS_EXIT_INSTR_LENGTH);
 	if (fields & I)
 		info->instr_info = (u32)op_hw_read(n, VMCS_EXIT_INSTR_INFO);
-	if (fields & A)
+	if ((fields & A) ||
+	    ((fields & M) && (info->qualification & LMSW_IN_MEMORY) == LMSW_IN_MEMORY))
 		info->gla = op_hw_read(n, VMCS_GUEST_LINEAR_ADDRESS);
 	if (fields & P)
 		info->gpa = op_hw_read(n, VMCS_GUEST_PHYSICAL_ADDRESS);

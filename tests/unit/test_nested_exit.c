@@ -71,6 +71,29 @@ static void exit_information_is_passed_on(void **state)
 	fx_end(&f);
 }
 
+/* SDM 3C "Guest-Linear Address": a control-register access has one if LMSW read memory. */
+static void where_LMSW_read(void **state)
+{
+	static const struct { u64 qualification; bool address; } accesses[] = {
+		{ 0x00010070, true }, { 0x00010030, false }, { 0x40, false }, { 0x60, false },
+	};
+
+	(void)state;
+	fx_start(&f, B64, false);
+	for (unsigned i = 0; i < ARRAY_SIZE(accesses); i++) {
+		u64 before = FX12_READ(&f, GUEST_LINEAR_ADDRESS);
+
+		fx_enter(&f);
+		FX02(&f, IDT_VECTORING_INFO) = 0;
+		FX02(&f, EXIT_QUALIFICATION) = accesses[i].qualification;
+		FX02(&f, GUEST_LINEAR_ADDRESS) = 0x7000 + i;
+		assert_int_equal(fx_exit(&f, EXIT_CR_ACCESS), NESTED_REFLECTED);
+		assert_int_equal(FX12_READ(&f, GUEST_LINEAR_ADDRESS),
+				 accesses[i].address ? 0x7000 + i : before);
+	}
+	fx_end(&f);
+}
+
 /* Every reason of the table has one owner, whatever L1 intercepts. Without VMCS
  * shadowing fields are L1's, and with EPT what L0 shares otherwise: test_nested_link.c,
  * test_nested_vtlb.c. */
@@ -463,6 +486,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exit_information_is_passed_on),
+		cmocka_unit_test(where_LMSW_read),
 		cmocka_unit_test(each_reason_has_one_owner),
 		cmocka_unit_test(a_barrier_is_between_L2_and_L1),
 		cmocka_unit_test(an_unlisted_reason_stops_the_VM),
