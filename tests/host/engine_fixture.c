@@ -7,7 +7,8 @@
 #define REGION(i) HPA(0x80000000ull + (u64)(i) * PAGE_SIZE)
 
 static const struct ept_caps ept_caps = {
-	.exec_only = true, .pg_2m = true, .pg_1g = true, .ad = true, .maxphyaddr = 40,
+	.exec_only = true, .pg_2m = true, .pg_1g = true, .ad = true, .adv_exit_info = true,
+	.maxphyaddr = 40,
 };
 
 static hpa_t own_page(unsigned i)
@@ -101,25 +102,27 @@ static void start_l1(struct fx *f)
 	FX01(f, VPID) = FX_VPID01;
 }
 
-static void start_without_ept(struct fx *f)
+static void start_vtlb(struct fx *f)
 {
-	vmx_caps_without_ept(&f->hw.caps);
-	f->hw.caps.proc2.may &= ~PROC2_SHADOW_VMCS;
-	hw_model_fields(&f->hw);
 	assert_true(vtlb_init(&f->vtlb, &f->vm, &f->ept01, f->pool02.base, f->pool02.pages));
 	f->n.vtlb = &f->vtlb;
 }
 
-static void start(struct fx *f, enum state_base base, bool shadow, bool ept)
+void fx_start_root(struct fx *f, const struct vmx_caps *machine, bool shadow)
 {
 	struct nested_vcpu *n = &f->n;
+	bool ept;
 
 	memset(f, 0, sizeof(*f));
 	hw_model_init(&f->hw);
+	if (machine)
+		f->hw.caps = *machine;
+	hw_model_fields(&f->hw);
+	ept = f->hw.caps.proc2.may & PROC2_EPT;
 	f->vm.hw = &f->hw;
 	start_memory(f);
 	if (!ept)
-		start_without_ept(f);
+		start_vtlb(f);
 	n->vm = &f->vm;
 	n->hw = &f->hw.caps;
 	n->gpr = f->gpr;
@@ -138,18 +141,29 @@ static void start(struct fx *f, enum state_base base, bool shadow, bool ept)
 	nested_slots_reset(n);
 	n->vmxon = true;
 	n->vmxon_region = GPA1(FX_VMXON);
+}
+
+static void start(struct fx *f, const struct vmx_caps *machine, enum state_base base, bool shadow)
+{
+	fx_start_root(f, machine, shadow);
 	fx_vmptrld(f, FX_VMCS(0));
 	fx_load_state(f, base);
 }
 
 void fx_start(struct fx *f, enum state_base base, bool shadow)
 {
-	start(f, base, shadow, true);
+	start(f, NULL, base, shadow);
 }
 
 void fx_start_without_ept(struct fx *f, enum state_base base)
 {
-	start(f, base, false, false);
+	struct vmx_caps caps;
+
+	hw_model_init(&f->hw);
+	caps = f->hw.caps;
+	vmx_caps_without_ept(&caps);
+	caps.proc2.may &= ~PROC2_SHADOW_VMCS;
+	start(f, &caps, base, false);
 }
 
 void fx_end(struct fx *f)

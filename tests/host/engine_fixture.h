@@ -46,6 +46,8 @@ struct fx {
 void fx_start(struct fx *f, enum state_base base, bool shadow);
 /* The same on a processor without EPT. */
 void fx_start_without_ept(struct fx *f, enum state_base base);
+/* On this machine (or the model's own), and without a current VMCS. */
+void fx_start_root(struct fx *f, const struct vmx_caps *machine, bool shadow);
 void fx_end(struct fx *f);
 
 /* L1's memory. A write of L1 to a page that the engine watches is told to it. */

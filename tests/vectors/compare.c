@@ -114,20 +114,75 @@ static void judge_entry(struct judge *j, struct totals *t, u64 seed, u64 number,
 	judge_one(j, t, seed, number, (u8)next_byte(f));
 }
 
+/* The values that changed: up to the line's end. */
+static void read_values(FILE *f, u64 *now)
+{
+	for (int c = next_byte(f); c != '\n'; c = next_byte(f)) {
+		unsigned place = (unsigned)(c - EXIT_PLACE) * EXIT_PLACES + (unsigned)(next_byte(f) - EXIT_PLACE);
+		unsigned long long value;
+
+		if (place >= EXIT_PLACE_COUNT || fscanf(f, "%llx", &value) != 1 || next_byte(f) != ' ')
+			bad("a value that is none");
+		now[place] = value;
+	}
+}
+
+static void judge_exit(struct judge *j, struct totals *t, u64 seed, u64 number, FILE *f, u32 *sum)
+{
+	static struct exit_report r;
+	struct exit_vector x;
+
+	if (!t->exits)
+		memset(&r, 0, sizeof(r));
+	memcpy(r.was, r.now, sizeof(r.was));
+	gen_exit_vector(&j->world, seed, number, j->v, &x);
+	*sum = gen_exit_sum(gen_sum(*sum, j->v), &x);
+	for (unsigned i = 0; i < VF_COUNT; i++)
+		if (VMCS_TYPE(gen_encoding[i]) != VMCS_TYPE_INFO)
+			r.now[i] = j->v[i];
+	r.outcome = (u8)next_byte(f);
+	read_values(f, r.now);
+	t->vectors++;
+	t->exits++;
+	t->outcomes[r.outcome]++;
+	if (exit_judge(j->v, &x, &r, t->unexplained < MOST_SHOWN))
+		if (t->unexplained++ < MOST_SHOWN)
+			print_exit(j, seed, number, &x, r.outcome);
+}
+
+static const struct kind {
+	const char *name;
+	void (*init)(const struct gen_world *world);
+	void (*judge)(struct judge *, struct totals *, u64 seed, u64 number, FILE *, u32 *sum);
+	void (*end)(void);
+} kinds[] = {
+	{ "entries", NULL, judge_entry, NULL },
+	{ "exits", exit_l1_init, judge_exit, exit_l1_end },
+	{ "instructions", insn_l1_init, judge_insn, insn_l1_end },
+};
+
+static const struct kind *kind_of(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kinds[i].name, name))
+			return &kinds[i];
+	bad("no vectors are called %s", name);
+}
+
 /* One kind of vectors; false: the report says that there are no more. */
 static bool read_section(struct judge *j, struct totals *t, FILE *f)
 {
 	unsigned long long seed, from, count, item;
-	bool instructions;
-	char kind[16];
+	const struct kind *kind;
+	char name[16];
 	u32 sum = 0;
-	int got = fscanf(f, "%15s seed %llu from %llu count %llu", kind, &seed, &from, &count);
+	int got = fscanf(f, "%15s seed %llu from %llu count %llu", name, &seed, &from, &count);
 
-	if (got == 1 && !strcmp(kind, "done"))
+	if (got == 1 && !strcmp(name, "done"))
 		return false;
 	if (got != 4)
 		bad("no line about the vectors that follow");
-	instructions = !strcmp(kind, "instructions");
+	kind = kind_of(name);
 	for (unsigned i = 0; i < W_COUNT; i++) {
 		if (fscanf(f, "%llx", &item) != 1)
 			bad("the report's description of the machine is too short");
@@ -136,18 +191,18 @@ static bool read_section(struct judge *j, struct totals *t, FILE *f)
 	if (fscanf(f, "%*s") == EOF || next_byte(f) != '\n')
 		bad("the report has no list of fields");
 	judge_init(j);
-	insn_l1_init(&j->world);
+	if (kind->init)
+		kind->init(&j->world);
+	t->exits = 0;
 	for (u64 i = from; i < from + count; i++) {
-		if (instructions)
-			judge_insn(j, t, seed, i, f, &sum);
-		else
-			judge_entry(j, t, seed, i, f, &sum);
+		kind->judge(j, t, seed, i, f, &sum);
 		if ((i + 1 - from) % GEN_BLOCK == 0 || i + 1 == from + count) {
 			check_sum(f, sum, i + 1);
 			sum = 0;
 		}
 	}
-	insn_l1_end();
+	if (kind->end)
+		kind->end();
 	host_memory_free(&j->memory);
 	return true;
 }

@@ -33,17 +33,15 @@ static void print_check(const struct verdict *r)
 }
 
 /* The controls, what decides the mode, and what the vector changed in its valid state. */
-static void print_fields(const struct judge *j, u64 seed, u64 number)
+static void print_fields(const struct judge *j, u64 *base)
 {
 	static const u16 always[] = {
 		VF_PIN_CONTROLS, VF_PROC_CONTROLS, VF_PROC2_CONTROLS, VF_EXIT_CONTROLS,
 		VF_ENTRY_CONTROLS, VF_ENTRY_INTR_INFO, VF_GUEST_CR0, VF_GUEST_CR4,
 		VF_GUEST_RFLAGS, VF_GUEST_CS_AR,
 	};
-	u64 base[VF_COUNT];
 	unsigned n = 0;
 
-	gen_entry_base(&j->world, seed, number, base);
 	for (unsigned i = 0; i < ARRAY_SIZE(always); i++)
 		base[always[i]] = ~j->v[always[i]];
 	for (unsigned i = 0; i < VF_COUNT; i++)
@@ -56,6 +54,8 @@ static void print_fields(const struct judge *j, u64 seed, u64 number)
 void print_entry(struct judge *j, u64 seed, u64 number, u8 got, const struct verdict *wanted,
 		 const struct verdict *emulator)
 {
+	u64 base[VF_COUNT];
+
 	printf("seed %llu vector %llu: the emulator: %s; the engine: %s\n", (unsigned long long)seed,
 	       (unsigned long long)number, outcome_text(got), outcome_text(wanted->outcome));
 	if (wanted->fails)
@@ -64,7 +64,22 @@ void print_entry(struct judge *j, u64 seed, u64 number, u8 got, const struct ver
 		printf("  departure: %s\n", departure_text(emulator->explanation[i]));
 	if (emulator->explanations && emulator->fails)
 		print_check(emulator);
-	print_fields(j, seed, number);
+	gen_entry_base(&j->world, seed, number, base);
+	print_fields(j, base);
+}
+
+void print_exit(struct judge *j, u64 seed, u64 number, const struct exit_vector *x, u8 outcome)
+{
+	u64 base[VF_COUNT];
+
+	printf("seed %llu exit %llu: %s; RAX=%#llx RCX=%#llx RDX=%#llx code", (unsigned long long)seed,
+	       (unsigned long long)number, outcome_text(outcome), (unsigned long long)x->rax,
+	       (unsigned long long)x->rcx, (unsigned long long)x->rdx);
+	for (unsigned i = 0; i < 8; i++)
+		printf(" %02x", x->code[i]);
+	printf("\n");
+	memcpy(base, j->v, sizeof(base));
+	print_fields(j, base);
 }
 
 static const char *insn_text(struct insn_outcome o)

@@ -162,14 +162,18 @@ static void start(struct gen *g, const struct gen_world *world, u64 seed, u64 nu
 	gen_base(g);
 }
 
-/* Fields that the CPU has, in their width. */
-static void finish(struct gen *g)
+void gen_trim(struct gen *g)
 {
 	u32 classes = vmx_caps_exists(&g->caps);
 
-	keep_alive(g);
 	for (unsigned i = 0; i < VF_COUNT; i++)
 		g->v[i] &= classes & BIT32(field_exists[i]) ? width_mask(gen_encoding[i]) : 0;
+}
+
+static void finish(struct gen *g)
+{
+	keep_alive(g);
+	gen_trim(g);
 }
 
 _Bool gen_entry(const struct gen_world *world, uint64_t seed, uint64_t number, uint64_t *v)
@@ -205,10 +209,7 @@ uint32_t gen_sum(uint32_t sum, const uint64_t *v)
 
 static void fill_page(u8 *area, unsigned page, unsigned at, u32 value)
 {
-	u8 *to = area + page * GEN_PAGE_SIZE + at;
-
-	for (unsigned i = 0; i < 4; i++)
-		to[i] = (u8)(value >> 8 * i);
+	gen_put(area, page, at, value, 4);
 }
 
 /*
@@ -255,4 +256,5 @@ void gen_fill(const struct gen_world *world, void *to)
 		fill_page(area, PAGE_MSRS_BAD, at, MSR_FS_BASE);
 	fill_pdptes(area, world);
 	gen_fill_window(world, area);
+	gen_fill_exits(world, area);
 }

@@ -19,7 +19,7 @@ enum gen_item {
 	/* where things are, and what the host state must be for the runner to go on */
 	W_SCRATCH, W_CR0, W_CR3, W_CR3_OTHER, W_CR4, W_EFER, W_PAT, W_GDT, W_IDT, W_TSS,
 	W_RIP, W_RIP_LOW, W_RIP_HIGH, W_CS, W_SS, W_TR,
-	W_RIP32, W_CR3_32, W_CS32,
+	W_RIP32, W_CR3_32, W_CS32, W_RSP,
 	W_COUNT,
 };
 #define W_HAS_RTM 1u
@@ -42,7 +42,8 @@ enum gen_page {
 	PAGE_WINDOW,		/* three tables */
 	PAGE_DATA = PAGE_WINDOW + 3,	/* three pages of operands */
 	PAGE_END = PAGE_DATA + 2,
-	PAGE_COUNT,
+	PAGE_EXITS,		/* what gen_exit.h names */
+	PAGE_COUNT = PAGE_EXITS + 24,
 };
 #define GEN_PAGE_SIZE 4096u
 #define GEN_VTPR 0x50u

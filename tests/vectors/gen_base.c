@@ -39,6 +39,7 @@ static void host(struct gen *g)
 	V(HOST_GDTR_BASE) = WORLD(GDT);
 	V(HOST_IDTR_BASE) = WORLD(IDT);
 	V(HOST_RIP) = WORLD(RIP);
+	V(HOST_RSP) = WORLD(RSP);
 }
 
 /* A 32-bit L1, where the machine can be one: no 64-bit guest either. */

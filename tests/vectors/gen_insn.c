@@ -17,8 +17,7 @@ static const struct { unsigned page; u64 bits; } window[WINDOW_PAGES] = {
 
 static void put64(u8 *area, unsigned page, unsigned at, u64 value)
 {
-	for (unsigned i = 0; i < 8; i++)
-		area[page * GEN_PAGE_SIZE + at + i] = (u8)(value >> 8 * i);
+	gen_put(area, page, at, value, 8);
 }
 
 void gen_fill_window(const struct gen_world *world, u8 *area)

@@ -93,13 +93,25 @@ static inline u64 gen_too_high(const struct gen *g)
 /* gen.c: the capabilities that the world describes. */
 void gen_caps(const struct gen_world *world, struct vmx_caps *c);
 
-/* gen_insn.c: its tables in the scratch area. */
+/* Fields that the CPU has, in their width. */
+void gen_trim(struct gen *g);
+
+static inline void gen_put(u8 *area, unsigned page, unsigned at, u64 value, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		area[page * GEN_PAGE_SIZE + at + i] = (u8)(value >> 8 * i);
+}
+
+/* gen_insn.c, gen_exit_memory.c: their tables in the scratch area. */
 void gen_fill_window(const struct gen_world *world, u8 *area);
+void gen_fill_exits(const struct gen_world *world, u8 *area);
 
 /* gen_base.c: a valid state; gen_controls.c, gen_host.c, gen_guest.c: what breaks it. */
 void gen_base(struct gen *g);
 typedef void (*gen_mutator)(struct gen *g);
 extern const gen_mutator gen_control_mutators[], gen_host_mutators[], gen_guest_mutators[];
 extern const unsigned gen_control_mutator_count, gen_host_mutator_count, gen_guest_mutator_count;
+struct exit_vector;
+void gen_exit_code(struct gen *g, struct exit_vector *x);	/* gen_exit_code.c */
 void gen_pat(struct gen *g, u64 *pat);	/* gen_host.c */
 void gen_event(struct gen *g);		/* gen_controls.c: an event, mostly a good one */

@@ -14,7 +14,7 @@ from launcher.testcase import Case, Outcome
 NAME = "vectors"
 # How many of each kind of tests/vectors/run, on each of its models.
 COUNTS = {
-    "corei7_skylake_x": {"entries": 40000, "instructions": 10000},
+    "corei7_skylake_x": {"entries": 40000, "exits": 5000, "instructions": 10000},
     "core2_penryn_t9600": {"entries": 40000, "instructions": 10000},
     "tigerlake": {"entries": 15000},
 }
@@ -60,6 +60,6 @@ def _run(version, parts, report):
 
 
 def cases(version):
-    yield Case(NAME, "VM entries and VMX instructions, the engine's and the emulator's: "
+    yield Case(NAME, "VM entries, VM exits and VMX instructions, the engine's and the emulator's: "
                + ", ".join(COUNTS),
                lambda parts, report: _run(version, parts, report), (*COUNTS, CHECKS), machine=True)

@@ -108,6 +108,7 @@ void world_make(struct gen_world *world)
 	w[W_CR3_32] = new_root_32();
 	w[W_RIP32] = (u64)entry_exit32;
 	w[W_RIP] = (u64)entry_exit;
+	w[W_RSP] = (u64)page_alloc() + PAGE_SIZE;
 	w[W_RIP_LOW] = STUB_LOW + 0xff0;
 	w[W_RIP_HIGH] = STUB_HIGH;
 	w[W_SCRATCH] = (u64)pages_alloc(PAGE_COUNT);
