@@ -192,8 +192,20 @@ u64 *fx_place02(struct fx *f, u32 encoding)
 	return fx_vmcs02(f, (unsigned)nested_field_index(encoding));
 }
 
-static void assert_in_root(const struct fx *f)
+/* An event that waits in a vmcs02 would be injected by whatever entry comes next. */
+static void assert_no_event_waits(struct fx *f)
 {
+	for (unsigned i = 0; i < NESTED_SLOTS; i++) {
+		const struct nested_vmcs *s = &f->n.slot[i];
+
+		if (s->ready02)
+			assert_false(hw_region_at(&f->hw, s->vmcs02)->v[VF_ENTRY_INTR_INFO] & INTR_VALID);
+	}
+}
+
+static void assert_in_root(struct fx *f)
+{
+	assert_no_event_waits(f);
 	assert_true(nested_invariant(&f->n));
 	assert_false(f->n.in_l2);
 	assert_int_equal(f->hw.loaded->at.v, f->n.vmcs01.v);

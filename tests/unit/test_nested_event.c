@@ -382,6 +382,16 @@ static void an_event_of_a_failed_entry_is_not_left_behind(void **state)
 	inject(0, 0, 0);
 	fx_enter(&f);
 	assert_false(FX02(&f, ENTRY_INTR_INFO) & INTR_VALID);
+	/* And where L0 was to deliver again what an absorbed exit had interrupted. */
+	absorbed_exit(GP, 0x2a, 0, EPTQ_READ);
+	assert_true(FX02(&f, ENTRY_INTR_INFO) & INTR_VALID);
+	assert_int_equal(nested_l2_exit(&f.n, EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE),
+			 NESTED_REFLECTED);
+	fx_enter(&f);
+	absorbed_exit(GP, 0x2a, 0, EPTQ_READ);
+	assert_int_equal(nested_entry_refused(&f.n, VMERR_ENTRY_CONTROLS).kind, OUT_VMFAIL_VALID);
+	fx_enter(&f);
+	assert_false(FX02(&f, ENTRY_INTR_INFO) & INTR_VALID);
 	fx_exit_to_l1(&f);
 	fx_end(&f);
 }
