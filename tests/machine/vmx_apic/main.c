@@ -2,11 +2,10 @@
  * The virtual APIC: TPR shadow, APIC accesses, register virtualization, x2APIC mode, virtual-interrupt
  * delivery. SDM: APIC Virtualization and Virtual Interrupts. Posted interrupts: vmx_posted.
  */
-#include "vmx.h"
+#include "vmx_apic.h"
 
-#define WINDOW		0x140000000ull
-
-static u8 *virtual_apic, *access_page, *msr_bitmap;
+u8 *virtual_apic;
+static u8 *access_page, *msr_bitmap;
 static u64 *root;
 
 static void set_register(u32 offset, u32 value)
@@ -14,26 +13,26 @@ static void set_register(u32 offset, u32 value)
 	*(volatile u32 *)(virtual_apic + offset) = value;
 }
 
-static void tpr_shadow(void)
+void tpr_shadow(void)
 {
 	control_set(PRIMARY_CONTROLS, PRI_TPR_SHADOW);
 	vmwrite(VIRTUAL_APIC, (u64)virtual_apic);
 }
 
-static void apic_access(void)
+void apic_access(void)
 {
 	control_set(SECONDARY_CONTROLS, SEC_APIC_ACCESS);
 	vmwrite(APIC_ACCESS, (u64)access_page);
 }
 
-static void registers(void)
+void registers(void)
 {
 	tpr_shadow();
 	apic_access();
 	control_set(SECONDARY_CONTROLS, SEC_APIC_REGISTERS);
 }
 
-static void x2apic(u32 more)
+void x2apic(u32 more)
 {
 	tpr_shadow();
 	control_set(SECONDARY_CONTROLS, SEC_X2APIC | more);
@@ -41,7 +40,7 @@ static void x2apic(u32 more)
 	vmwrite(MSR_BITMAP, (u64)msr_bitmap);
 }
 
-static void delivery(u8 vector)
+void delivery(u8 vector)
 {
 	registers();
 	control_set(PIN_CONTROLS, PIN_EXTERNAL);
@@ -79,14 +78,19 @@ static bool goes_on(u32 reason)
 	return reason == REASON_TPR || reason == 45 || reason == 56;
 }
 
+void apic_reset(struct vm *vm, const char *guest)
+{
+	memset(virtual_apic, 0, PAGE_SIZE);
+	vm_reset(vm, guest);
+	vm_use_ept(ept_pointer(root));
+	vmwrite(TPR_THRESHOLD, 0);
+}
+
 static void run_case(struct vm *vm, const struct apic_case *c)
 {
 	u32 reason;
 
-	memset(virtual_apic, 0, PAGE_SIZE);
-	vm_reset(vm, c->guest);
-	vm_use_ept(ept_pointer(root));
-	vmwrite(TPR_THRESHOLD, 0);
+	apic_reset(vm, c->guest);
 	c->setup();
 	print("%s:", c->text);
 	for (int exits = 0; exits < 4; exits++) {
@@ -140,6 +144,7 @@ int main(void)
 	warm_up(&vm);
 	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++)
 		run_case(&vm, &cases[i]);
+	test_sweep(&vm);
 	vmx_off();
 	return 0;
 }
