@@ -1,7 +1,8 @@
 /*
  * EPTs of L1 made of an input, changed with and without INVEPT, faults of L2 on
- * them, memory that L0 takes away: ept02 is always what the simple model of
- * tests/unit/ept12_builder.h says, or was when L1 last told.
+ * them, memory that L0 takes away or moves: ept02 is always what the simple model
+ * of tests/unit/ept12_builder.h says, or was when L1 last told; L1's tables get
+ * the flags that the SDM wants, and keep what else they hold.
  */
 #include "fuzz.h"
 
@@ -15,8 +16,16 @@ struct scene {
 	struct machine *m;
 	struct l1 l;
 	struct fuzz_input *in;
-	u64 role;
+	u64 role;		/* of the moment; its address is always the same */
 	bool told;		/* L1 executed INVEPT after its last change */
+	u64 written[STEPS_MAX];	/* addresses of entries; all others are 0 */
+	u32 count;
+};
+
+/* L1's entries for an address, from the top to where a walk ends. */
+struct path {
+	u64 at[4], entry[4];
+	unsigned count;
 };
 
 static const u64 gpas[] = {
@@ -46,10 +55,13 @@ static u64 read_page(struct fuzz_input *in)
 static void write_entry(struct scene *s)
 {
 	u8 where = fuzz_u8(s->in);
-	u64 gpa = read_gpa(s->in), entry = read_page(s->in) | fuzz_bytes(s->in, 2);
-	u32 level = 1 + (where >> 4 & 3);
+	u64 gpa = read_gpa(s->in), page = read_page(s->in), bits = fuzz_bytes(s->in, 2);
+	u32 index = ept_index(gpa, 1 + (where >> 4 & 3));
+	u64 at = TABLES + where % PAGES * PAGE_SIZE + 8 * (u64)index;
+	u64 entry = page | bits | (bits & BIT(11)) << 52;	/* ignored, and "suppress #VE" */
 
-	l1_write(&s->l, TABLES + where % PAGES * PAGE_SIZE + 8 * (u64)ept_index(gpa, level), entry);
+	l1_write(&s->l, at, entry);
+	s->written[s->count++] = at;
 	s->told = false;
 }
 
@@ -83,20 +95,87 @@ static void check_mapping(struct scene *s, u64 gpa, const struct hw_walk *hw)
 	}
 }
 
+static struct path path_of(struct scene *s, u64 gpa)
+{
+	u64 table = s->role & EPT_ADDR, rights = s->l.mbec ? 0x407 : 7;
+	struct path p = { .count = 0 };
+
+	if (gpa >= BIT(48))
+		return p;
+	for (int level = 4; level > 0; level--) {
+		u64 at = table + (gpa >> (3 + 9 * level) & 511) * 8, e = l1_read(&s->l, at);
+
+		p.at[p.count] = at;
+		p.entry[p.count++] = e;
+		if (!(e & rights) || l1_nonsense(&s->l, e, level) || (level < 4 && (e & 0x80)))
+			break;
+		table = e & EPT_ADDR;
+	}
+	return p;
+}
+
+/* The flags that an entry on the way to the page has after the access, by the SDM. */
+static u64 flags_for(const struct path *p, unsigned i, bool write)
+{
+	return i == p->count - 1 && write ? EPT_A | EPT_D : EPT_A;
+}
+
+static bool lacks_flags(const struct path *p, bool write)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		if (flags_for(p, i, write) & ~p->entry[i])
+			return true;
+	}
+	return false;
+}
+
+/* Accessed and dirty flags as the access sets them, and nothing else of L1's tables changed. */
+static void check_flags(struct scene *s, const u64 *before, const struct path *p, bool set,
+			bool write)
+{
+	for (u32 i = 0; i < s->count; i++) {
+		u64 flags = 0;
+
+		for (unsigned k = 0; set && k < p->count; k++) {
+			if (p->at[k] == s->written[i])
+				flags |= flags_for(p, k, write);
+		}
+		assert_int_equal(l1_read(&s->l, s->written[i]), before[i] | flags);
+	}
+}
+
+/* What L1 must have been told of an access that its tables do not allow. */
+static void check_reflected(struct scene *s, u64 need, u64 q, const struct l1_meaning *means,
+			    const struct path *p, const struct ept02_fault *out)
+{
+	u64 rights = means->what == MEANS_PAGE ? means->rights : 0;
+	u64 exec = rights & (EPT_X | EPT_XU);
+	bool fetch = s->l.mbec && (need & EPTQ_FETCH);
+	bool told = s->m->set.caps_hw.adv_exit_info && (q & EPTQ_GLA_VALID) && (q & EPTQ_GLA_FINAL);
+
+	assert_int_not_equal(means->what, MEANS_NONSENSE);
+	if (means->what == MEANS_PAGE && !fetch)
+		assert_true(need & ~rights);
+	else if (means->what == MEANS_PAGE && told)
+		assert_true((need & ~EPTQ_FETCH & ~rights) ||
+			    !(exec & (q & EPTQ_GLA_USER ? EPT_XU : EPT_X)));
+	else if (means->what == MEANS_PAGE)
+		assert_true((need & ~EPTQ_FETCH & ~rights) || exec != (EPT_X | EPT_XU));
+	assert_int_equal(out->qualification >> EPTQ_RIGHTS_SHIFT & EPT_RWX, rights & EPT_RWX);
+	assert_int_equal(out->convertible, p->count && !(p->entry[p->count - 1] >> 63));
+}
+
 /* The verdict on an access that ept02 does not allow, by the model. */
-static void check_verdict(struct scene *s, u64 need, enum ept02_verdict verdict,
-			  const struct l1_meaning *means, const struct ept02_fault *out)
+static void check_verdict(struct scene *s, u64 need, u64 q, enum ept02_verdict verdict,
+			  const struct l1_meaning *means, const struct path *p,
+			  const struct ept02_fault *out)
 {
 	switch (verdict) {
 	case EPT02_REFLECT_MISCONFIG:
 		assert_int_equal(means->what, MEANS_NONSENSE);
 		break;
 	case EPT02_REFLECT_VIOLATION:
-		assert_int_not_equal(means->what, MEANS_NONSENSE);
-		if (means->what == MEANS_PAGE && !s->l.mbec)
-			assert_true(need & ~means->rights);
-		assert_int_equal(out->qualification >> EPTQ_RIGHTS_SHIFT & EPT_RWX,
-				 means->what == MEANS_PAGE ? means->rights & EPT_RWX : 0);
+		check_reflected(s, need, q, means, p, out);
 		break;
 	case EPT02_L0:
 		assert_int_equal(means->what, MEANS_PAGE);
@@ -106,22 +185,45 @@ static void check_verdict(struct scene *s, u64 need, enum ept02_verdict verdict,
 		assert_int_equal(means->what, MEANS_PAGE);
 		break;
 	case EPT02_LOG_FULL:
-		assert_true(s->l.ad);
 		assert_int_equal(means->what, MEANS_PAGE);
-		assert_false(out->dirtied);
+		assert_true(s->l.ad && lacks_flags(p, need & EPTQ_WRITE));
 		break;
 	}
+}
+
+/* The engine's part of an access that ept02 does not allow. */
+static void handle(struct scene *s, struct ept02 *root, u64 gpa, u64 need, u64 q)
+{
+	struct l1_meaning means = l1_means(&s->l, s->role & ~EPT02_ROLE_MBEC, gpa);
+	bool write = need & EPTQ_WRITE, full = !fuzz_below(s->in, 8), filled;
+	bool fetch = s->l.mbec && (need & EPTQ_FETCH);
+	struct path path = path_of(s, gpa);
+	u64 before[STEPS_MAX];
+	struct ept02_fault out;
+	enum ept02_verdict verdict;
+	struct hw_walk hw;
+
+	for (u32 i = 0; i < s->count; i++)
+		before[i] = l1_read(&s->l, s->written[i]);
+	verdict = ept02_fault_logged(&s->m->set, root, GPA2(gpa), q, full, &out);
+	filled = verdict == EPT02_FILLED;
+	check_verdict(s, need, q, verdict, &means, &path, &out);
+	check_flags(s, before, &path, filled && s->l.ad, write);
+	assert_int_equal(out.dirtied, filled && s->l.ad && write && !(means.leaf & EPT_D));
+	if (!filled)
+		return;
+	assert_false(full && s->l.ad && lacks_flags(&path, write));
+	hw = hw_walk(&s->m->vm, root->eptp, s->l.mbec, gpa);
+	assert_true(hw.present && !(need & ~(fetch ? EPTQ_FETCH : 0) & ~hw.rights));
+	check_mapping(s, gpa, &hw);
 }
 
 /* One access by L2: through ept02 if that has it, else through the engine. */
 static void access(struct scene *s)
 {
-	u64 gpa = read_gpa(s->in), q = fuzz_bytes(s->in, 2) & 0x1187, need;
+	u64 gpa = read_gpa(s->in), q = fuzz_bytes(s->in, 2) & 0x1387, need;
 	struct hw_walk hw = { 0 };
-	struct ept02_fault out;
-	struct l1_meaning means;
 	struct ept02 *root;
-	enum ept02_verdict verdict;
 
 	q |= 1ull << fuzz_below(s->in, 3);
 	if (!(q & EPTQ_GLA_VALID))
@@ -135,25 +237,52 @@ static void access(struct scene *s)
 	need = q & EPTQ_ACCESS;
 	if (s->l.ad && (q & EPTQ_GLA_VALID) && !(q & EPTQ_GLA_FINAL))
 		need |= EPTQ_READ | EPTQ_WRITE;
-	if (hw.present && !(need & ~hw.rights))
-		return;
-	means = l1_means(&s->l, s->role & ~EPT02_ROLE_MBEC, gpa);
-	verdict = ept02_fault_logged(&s->m->set, root, GPA2(gpa), q, !fuzz_below(s->in, 8), &out);
-	check_verdict(s, need, verdict, &means, &out);
-	if (verdict != EPT02_FILLED)
-		return;
-	hw = hw_walk(&s->m->vm, root->eptp, s->l.mbec, gpa);
-	assert_true(hw.present && (s->l.mbec || !(need & ~hw.rights)));
-	check_mapping(s, gpa, &hw);
+	if (!hw.present || (need & ~hw.rights))
+		handle(s, root, gpa, need, q);
+}
+
+/* The same EPT with other flags or rights: a role of its own, but INVEPT is for all of them. */
+static void choose_role(struct scene *s, bool ad, bool mbec)
+{
+	s->l.ad = ad;
+	s->l.mbec = mbec;
+	s->role = TABLES | EPTP_WALK_4 | MT_WB | (ad ? EPTP_AD : 0) |
+		  (mbec ? EPT02_ROLE_MBEC : 0);
+}
+
+static void access_as_sibling(struct scene *s)
+{
+	bool ad = s->l.ad, mbec = s->l.mbec;
+	u8 how = fuzz_u8(s->in);
+
+	choose_role(s, ad ^ (how & 1), mbec ^ (how >> 1 & 1));
+	access(s);
+	choose_role(s, ad, mbec);
 }
 
 static void invept(struct scene *s)
 {
-	if (fuzz_flip(s->in))
+	u8 how = fuzz_u8(s->in);
+
+	if (how % 4 == 3) {	/* of another EPT: nothing to this one */
+		ept02_invalidate(&s->m->set, TABLES + PAGE_SIZE * (1 + how / 4 % (PAGES - 1)));
+		return;
+	}
+	if (how & 1)
 		ept02_invalidate_all(&s->m->set);
 	else
 		ept02_invalidate(&s->m->set, s->role);
 	s->told = true;
+}
+
+/* What L1 has as memory lies elsewhere in the machine from now on, in pages of some size. */
+static void move_memory(struct scene *s)
+{
+	u64 size = fuzz_flip(s->in) ? SZ_2M : PAGE_SIZE, to = (12 + fuzz_below(s->in, 4)) * SZ_1G;
+	u64 at = DATA + fuzz_below(s->in, 5) * SZ_1G + fuzz_below(s->in, 4) * SZ_2M;
+
+	assert_true(ept01_map(&s->m->ept01, GPA1(at), size, HPA(to), EPT_RWX, MT_WB));
+	ept02_unmap_gpa1(&s->m->set, GPA1(at), size);
 }
 
 /* L0 write-protects a page of L1, or takes it away. */
@@ -219,13 +348,12 @@ static void choose_machine(struct scene *s, u8 how)
 {
 	struct ept02_set *set = &s->m->set;
 
-	s->l = (struct l1){ .m = s->m, .ad = how & 1, .mbec = how & 2 };
+	s->l.m = s->m;
 	set->caps12.exec_only = !(how & 4);
 	set->caps12.pg_1g = !(how & 8);
 	set->caps12.adv_exit_info = how & 16;
 	set->caps_hw.adv_exit_info = how & 32;
-	s->role = TABLES | EPTP_WALK_4 | MT_WB | (s->l.ad ? EPTP_AD : 0) |
-		  (s->l.mbec ? EPT02_ROLE_MBEC : 0);
+	choose_role(s, how & 1, how & 2);
 }
 
 static void step(struct scene *s)
@@ -244,7 +372,13 @@ static void step(struct scene *s)
 		write_entry(s);
 		invept(s);
 		break;
-	case 4: case 5: case 6: case 7: case 8:
+	case 4:
+		move_memory(s);
+		break;
+	case 5:
+		access_as_sibling(s);
+		break;
+	case 6: case 7: case 8:
 		write_entry(s);
 		break;
 	default:
