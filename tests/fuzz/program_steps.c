@@ -2,6 +2,7 @@
 #include "program_steps.h"
 
 #include "nested/caps.h"
+#include "nested/operand.h"
 
 static void tell_outcome(struct outcome o)
 {
@@ -510,16 +511,44 @@ static void allow_exit(struct fx *f)
 		fuzz_allow(v[VF_EXIT_MSR_STORE_ADDR], 16 * v[VF_EXIT_MSR_STORE_COUNT]);
 }
 
-/* What vm/ does with a VMREAD or VMWRITE of L2 that L1 does not want to see. */
+/* What vm/ does behind an instruction of L2 that L1 does not want to see. */
+static enum nested_verdict carried_out(struct program *p, struct outcome o)
+{
+	struct nested_vcpu *n = &p->f->n;
+
+	tell_outcome(o);
+	if (o.kind == OUT_FAULT)
+		return nested_l2_fault(n, o);
+	if (o.kind == OUT_INTERRUPTED)
+		return n->in_l2 ? NESTED_RESUME : NESTED_REFLECTED;
+	return nested_l2_stepped(n);
+}
+
 static enum nested_verdict absent_field(struct program *p, u32 reason)
 {
 	struct outcome o = nested_vmx_instruction(&p->f->n, reason);
 
-	tell_outcome(o);
-	if (o.kind == OUT_FAULT)
-		return nested_l2_fault(&p->f->n, o);
 	nested_commit_flags(&p->f->n, o);
-	return NESTED_RESUME;
+	return carried_out(p, o);
+}
+
+static enum nested_verdict string_io(struct program *p)
+{
+	size_t size = 1ull << fuzz_below(p->in, 3);
+	struct outcome o = { .kind = OUT_DONE };
+	bool input = fuzz_below(p->in, 2);
+	struct nested_string s;
+	u32 value = 0;
+
+	nested_string_decode(&p->f->n, input, &s);
+	if (!input) {
+		nested_string_read(&s, &value, size, &o);
+		fuzz_tell("out", value);
+	} else if (nested_string_check(&s, size, &o)) {
+		fuzz_allow(0, ~0ull);	/* wherever L2's memory is */
+		nested_string_write(&s, &value, size, &o);
+	}
+	return carried_out(p, o);
 }
 
 static void after_exit(struct program *p, enum nested_verdict verdict)
@@ -542,6 +571,8 @@ static void l2_exits_for(struct program *p, u32 reason)
 	verdict = fx_exit(p->f, reason);
 	if (verdict == NESTED_L0 && (reason == EXIT_VMREAD || reason == EXIT_VMWRITE))
 		verdict = absent_field(p, reason);
+	if (verdict == NESTED_L0 && reason == EXIT_IO)
+		verdict = string_io(p);
 	if (verdict == NESTED_DONE)
 		verdict = nested_l2_stepped(&p->f->n);
 	if (judged && verdict == NESTED_REFLECTED)
