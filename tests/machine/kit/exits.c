@@ -59,7 +59,7 @@ static const struct {
 	[32] = { "WRMSR", LEN },
 	[33] = { "ENTRY_FAILURE_GUEST_STATE", Q },
 	[34] = { "ENTRY_FAILURE_MSR_LOADING", Q },
-	[36] = { "MWAIT", LEN },
+	[36] = { "MWAIT", Q | LEN },
 	[37] = { "MONITOR_TRAP_FLAG", 0 },
 	[39] = { "MONITOR", LEN },
 	[40] = { "PAUSE", LEN },
@@ -134,12 +134,20 @@ static bool without_qualification(u32 reason)
 	return false;
 }
 
-/* CALL, IRET, JMP; or a gate by a software interrupt or exception. */
-static bool switch_has_length(void)
+static bool is_software(u64 info)
 {
-	u64 source = vmread(EXIT_QUALIFICATION) >> 30 & 3, info = vmread(IDT_INFO);
+	return info & INTR_VALID && (info & 0x700) >= INTR_SOFT_INT;
+}
 
-	return source != 3 || (info & INTR_VALID && (info & 0x700) >= INTR_SOFT_INT);
+/*
+ * INT3, INTO and INT1 that exit; task switches by CALL, IRET and JMP; and whatever happens while a
+ * software interrupt or exception is delivered.
+ */
+static bool has_length(u32 reason)
+{
+	return (reason == 0 && is_software(vmread(EXIT_INTR_INFO))) ||
+	       (reason == 9 && vmread(EXIT_QUALIFICATION) >> 30 != 3) ||
+	       (reasons[reason].fields & IDT && is_software(vmread(IDT_INFO)));
 }
 
 /* Bits 9 to 11 of an EPT violation depend on a capability that not every machine has. */
@@ -199,7 +207,7 @@ void print_exit(const struct vm *vm, u32 reason)
 		print(" (entry failed)");
 	if (fields & Q && !without_qualification(reason))
 		print(" q=%lx", vmread(EXIT_QUALIFICATION) & qualification_mask(reason));
-	if (fields & LEN || (reason == 9 && switch_has_length()))
+	if (fields & LEN || (reason < ARRAY_SIZE(reasons) && has_length(reason)))
 		print(" len=%lu", vmread(EXIT_INSN_LENGTH));
 	if (fields & INTR)
 		print_event("intr", EXIT_INTR_INFO, EXIT_INTR_ERROR);
@@ -209,6 +217,8 @@ void print_exit(const struct vm *vm, u32 reason)
 		print(" gla=%lx", vmread(GUEST_LINEAR));
 	if (fields & GPA)
 		print(" gpa=%lx", vmread(GUEST_PHYSICAL));
+	if (reason == 28 && (vmread(EXIT_QUALIFICATION) & 0x70) == 0x70)	/* LMSW, memory */
+		print(" gla=%lx", vmread(GUEST_LINEAR));
 	if (reason == 30)
 		print_string_io();
 	if (fields & INFO)

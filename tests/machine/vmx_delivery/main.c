@@ -138,16 +138,12 @@ static void print_delivered(struct vm *vm, const struct source *s)
 
 static void print_interrupted(struct vm *vm, const struct source *s, u32 reason)
 {
-	u64 info = vmread(IDT_INFO);
-
 	print_exit(vm, reason);
 	if (in_handler())
 		print(" in the handler");
 	else
 		print(" rip=+%lu", vmread(GUEST_RIP) - (u64)s->code);
 	print(" rsp=-%lx", PAGE_SIZE - vmread(GUEST_RSP) % PAGE_SIZE);
-	if (info & INTR_VALID && (info & 0x700) >= INTR_SOFT_INT)
-		print(" len=%lu", vmread(EXIT_INSN_LENGTH));
 	if (vmread(GUEST_INTERRUPTIBILITY))
 		print(" blocking=%lx", vmread(GUEST_INTERRUPTIBILITY));
 	if (s->vector == 14)
