@@ -9,6 +9,7 @@ class Archive:
     def __init__(self):
         self.parts = []
         self.folders = set()
+        self.files = set()
         self.number = 0
 
     def _entry(self, name, mode, data=b"", device=(0, 0)):
@@ -28,7 +29,11 @@ class Archive:
         self._entry(name, stat.S_IFDIR | 0o755)
 
     def file(self, name, data, mode=0o644):
+        """A file; one that is there already stays."""
         name = name.strip("/")
+        if name in self.files:
+            return
+        self.files.add(name)
         self.folder(name.rpartition("/")[0])
         self._entry(name, stat.S_IFREG | mode, data)
 

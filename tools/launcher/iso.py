@@ -26,7 +26,7 @@ def _guest(options):
         debian = stack.prepare()
         # The emulator's clock rate is not a real machine's.
         words = [word for word in debian.arguments.split() if not word.startswith(stack.CLOCK)]
-        return debian.kernel, " ".join([*words, options.append]).strip(), [(debian.initrd, "")]
+        return debian.image, " ".join([*words, options.append]).strip(), debian.modules
     image = images.recognise(options.image)
     modules = [split_module(text) for text in options.modules]
     for name, _ in modules:

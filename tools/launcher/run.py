@@ -7,7 +7,7 @@ import termios
 import tty
 from pathlib import Path
 
-from launcher import accel, grub, images, l0, packages, stack, summary
+from launcher import accel, grub, images, l0, packages, stack, stack_xen, summary
 from launcher.cli import Parser
 from launcher.common import BUILD, UserError, relative, say, slot
 from launcher.console import Console, Terminal
@@ -16,11 +16,14 @@ from launcher.machine import Limit, Spec
 L0_MEMORY = 34
 GUEST_MEMORY = 64
 DEFAULT_MEMORY = 256
+STACKS = {"kvm": stack, "xen": stack_xen}
 
 
 def _parser():
     parser = Parser(prog="plastron run", description="Boot Plastron with a guest on it: without "
                     "IMAGE, a Debian with KVM (L1) that boots a Debian (L2).")
+    parser.add_argument("--stack", choices=STACKS, default="kvm",
+                        help="without IMAGE: which hypervisor is L1")
     parser.add_argument("image", nargs="?", metavar="IMAGE",
                         help="a hypervisor or kernel: Multiboot1/2 ELF, Linux bzImage or vmlinux")
     parser.add_argument("--module", action="append", default=[], metavar="'FILE [ARGS]'",
@@ -52,9 +55,9 @@ def _guest(options):
     if options.image is None:
         if options.module:
             raise UserError("--module needs an IMAGE: the built-in stack brings its own")
-        debian = stack.prepare()
-        return (images.recognise(debian.kernel), f"{debian.arguments} {options.append}".strip(),
-                [(debian.initrd, "")], debian.memory)
+        built_in = STACKS[options.stack].prepare()
+        return (images.recognise(built_in.image), f"{built_in.arguments} {options.append}".strip(),
+                built_in.modules, built_in.memory)
     image = images.recognise(options.image)
     modules = [split_module(text) for text in options.module]
     size = sum(len(images.read_file(name, "module")) for name, _ in modules)

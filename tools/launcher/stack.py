@@ -38,14 +38,14 @@ MEMORY = 512
 
 @dataclass
 class Stack:
-    """What L0 is given: L1's kernel, command line and initramfs."""
-    kernel: Path
+    """What L0 is given: L1's image, its command line, its modules as (file, arguments), and MiB."""
+    image: Path
     arguments: str
-    initrd: Path
+    modules: list
     memory: int
 
 
-def _read(root, name):
+def read(root, name):
     path = root / name
     # A package's link may be absolute: it is meant for a system with this root.
     while path.is_symlink():
@@ -56,27 +56,27 @@ def _read(root, name):
     return path.read_bytes()
 
 
-def _base(root, init):
+def base(root, init):
     """An archive with busybox, a console and the given first program."""
     archive = Archive()
     for folder in ("dev", "proc", "sys", "tmp"):
         archive.folder(folder)
     archive.node("dev/console", 5, 1)
     busybox = "bin/busybox" if (root / "bin/busybox").exists() else "usr/bin/busybox"
-    archive.file("bin/busybox", _read(root, busybox), 0o755)
+    archive.file("bin/busybox", read(root, busybox), 0o755)
     archive.link("bin/sh", "busybox")
     archive.file("init", (SCRIPTS / init).read_bytes(), 0o755)
     return archive
 
 
-def _kernel_release(root):
+def kernel_release(root):
     folders = sorted((root / "lib/modules").glob("*"))
     if not folders:
         raise UserError(f"no kernel in {root}: remove that folder and try again")
     return folders[-1].name
 
 
-def _tsc_program(folder):
+def tsc_program(folder):
     program = folder / "tsc"
     run_quietly(["gcc", "-O2", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector",
                  "-Wall", "-Wextra", "-o", str(program), str(SCRIPTS / "tsc.c")],
@@ -84,24 +84,30 @@ def _tsc_program(folder):
     return program.read_bytes()
 
 
+def add_program(archive, root, name, folders):
+    """A program of the packages, with the libraries it needs."""
+    archive.file(name, read(root, name), 0o755)
+    for library, path in elf.closure(root, name, folders).items():
+        if library != Path(LOADER).name:
+            archive.file(f"usr/lib/x86_64-linux-gnu/{library}", path.read_bytes(), 0o755)
+
+
 def _l1_archive(root, folder, kernel):
-    archive = _base(root, "l1-init")
-    release = _kernel_release(root)
+    archive = base(root, "l1-init")
+    release = kernel_release(root)
     for module in MODULES:
         name = module.rpartition("/")[2]
         archive.file(f"lib/modules/{release}/{name}.ko",
-                     _read(root, f"lib/modules/{release}/kernel/{module}.ko"))
-    archive.file("usr/bin/qemu-system-x86_64", _read(root, QEMU), 0o755)
-    archive.file(LOADER, _read(root, LOADER), 0o755)
-    for name, path in elf.closure(root, QEMU, LIBRARIES).items():
-        if name != Path(LOADER).name:
-            archive.file(f"usr/lib/x86_64-linux-gnu/{name}", path.read_bytes(), 0o755)
+                     read(root, f"lib/modules/{release}/kernel/{module}.ko"))
+    add_program(archive, root, QEMU, LIBRARIES)
+    archive.link("usr/bin/qemu-system-x86_64", Path(QEMU).name)
+    archive.file(LOADER, read(root, LOADER), 0o755)
     for name in FIRMWARE:
         if (root / name).is_file():
-            archive.file(f"usr/share/qemu/{Path(name).name}", _read(root, name))
-    archive.file("bin/tsc", _tsc_program(folder), 0o755)
+            archive.file(f"usr/share/qemu/{Path(name).name}", read(root, name))
+    archive.file("bin/tsc", tsc_program(folder), 0o755)
     archive.file("l2/vmlinuz", kernel)
-    archive.file("l2/initrd", _base(root, "l2-init").bytes())
+    archive.file("l2/initrd", base(root, "l2-init").bytes())
     archive.file("l2/arguments", L2_ARGUMENTS.encode())
     archive.file("l2/command-line", L2_COMMAND_LINE.encode())
     return archive
@@ -121,7 +127,7 @@ def prepare():
     with locked("stack"):
         folder.mkdir(exist_ok=True)
         kernel = folder / "vmlinuz"
-        kernel.write_bytes(_read(apt.root, f"boot/vmlinuz-{_kernel_release(apt.root)}"))
+        kernel.write_bytes(read(apt.root, f"boot/vmlinuz-{kernel_release(apt.root)}"))
         initrd = folder / "initrd"
         initrd.write_bytes(_l1_archive(apt.root, folder, kernel.read_bytes()).bytes())
-    return Stack(kernel, L1_COMMAND_LINE, initrd, MEMORY)
+    return Stack(kernel, L1_COMMAND_LINE, [(initrd, "")], MEMORY)

@@ -20,7 +20,7 @@ class Summary:
     l2_kernel: str = ""
     l2_user: bool = False
     l2_off: bool = False
-    qemu_status: int | None = None
+    l2_status: int | None = None
     time: dict = field(default_factory=dict)
     exits: dict = field(default_factory=dict)
 
@@ -45,8 +45,8 @@ def _from_l1(summary, text):
         summary.l1_user = True
     elif text.startswith("Linux ") and not summary.l1_kernel:
         summary.l1_kernel = text
-    elif found := re.match(r"QEMU ended with status (\d+)", text):
-        summary.qemu_status = int(found.group(1))
+    elif found := re.match(r"(?:QEMU|xl) ended with status (\d+)", text):
+        summary.l2_status = int(found.group(1))
 
 
 def _from_l2(summary, text):
@@ -87,13 +87,13 @@ def failure_of_machine(summary, result, bare):
 
 
 def failure_of_stack(summary, result, bare):
-    """The same for the Debian/KVM/Debian stack, the first level that failed first."""
+    """The same for the stack, the first level that failed first."""
     steps = ((bare or summary.plastron, "Plastron did not start"),
-             (summary.l1_user, "L1 (Debian with KVM) did not reach user space"),
-             (summary.l2_user, "L2 (Debian under KVM) did not reach user space"),
+             (summary.l1_user, "L1 did not reach user space"),
+             (summary.l2_user, "L2 did not reach user space"),
              (summary.l2_off, "L2 did not power off"),
-             (summary.qemu_status == 0, f"QEMU ended with status {summary.qemu_status}"
-              if summary.qemu_status is not None else "QEMU did not end"))
+             (summary.l2_status == 0, f"L1's program for L2 ended with status {summary.l2_status}"
+              if summary.l2_status is not None else "L1's program for L2 did not end"))
     for good, failure in steps:
         if not good:
             if result.ended == "time limit":

@@ -1,13 +1,13 @@
-"""The stack as a test: Debian's KVM as L1, a Debian as L2, on the emulator alone and on Plastron.
+"""The stacks as tests: Debian's KVM or Xen as L1, a Debian as L2.
 
-Besides judging as `plastron run` does, it compares what L1's boot costs: the kernel's own clock
+The first runs on the emulator alone, too. Besides judging as `plastron run` does, it compares what L1's boot costs: the kernel's own clock
 at its first program, which is the emulator's instruction count.
 """
 
 import io
 import re
 
-from launcher import grub, images, run, stack, summary
+from launcher import grub, images, run, stack, stack_xen, summary
 from launcher.accel import BochsAccel
 from launcher.common import ROOT
 from launcher.console import Console
@@ -15,8 +15,11 @@ from launcher.machine import Spec
 from launcher.testcase import Case, Outcome, folder_for, tail
 from launcher.testconf import read
 
-CONF = ROOT / "tests/stack/test.conf"
 NAME = "stack"
+XEN = "stack_xen"
+CONF = ROOT / "tests" / NAME / "test.conf"
+XEN_CONF = ROOT / "tests" / XEN / "test.conf"
+NAMES = (NAME, XEN)
 
 
 def run_mode(mode, debian, conf, version, folder):
@@ -24,7 +27,7 @@ def run_mode(mode, debian, conf, version, folder):
     bare = mode == "bare"
     accel = BochsAccel(version, conf.model, 1)
     arguments = debian.arguments + (f" {accel.bare_arguments}" if bare else "")
-    boot = run.compose(images.recognise(debian.kernel), arguments, [(debian.initrd, "")],
+    boot = run.compose(images.recognise(debian.image), arguments, debian.modules,
                        f"console=e9 {conf.options}".strip(), bare)
     spec = Spec(folder / "boot.iso", conf.model, 1, max(conf.memory, debian.memory))
     grub.make_boot_iso(spec.iso, boot)
@@ -43,9 +46,9 @@ def figures_of(lines):
             continue
         if found := re.match(r"kernel time (\d+)\.(\d{6}) s", text):
             figures["boot_us"] = int(found[1]) * 10**6 + int(found[2])
-        elif found := re.match(r"QEMU starts at TSC (\d+)", text):
+        elif found := re.match(r"(?:QEMU|xl) starts at TSC (\d+)", text):
             figures["l2_ticks"] = -int(found[1])
-        elif found := re.match(r"QEMU ended .* at TSC (\d+)", text):
+        elif found := re.match(r"(?:QEMU|xl) ended .* at TSC (\d+)", text):
             figures["l2_ticks"] = figures.get("l2_ticks", 0) + int(found[1])
     return figures
 
@@ -60,14 +63,13 @@ def _over_limit(mode, figures, bare, conf):
     return None
 
 
-def _run(version, parts, report):
-    conf = read(CONF)
-    debian = stack.prepare()
+def _run(name, conf, prepare, version, parts, report):
+    debian = prepare()
     bare = {}
     for mode in conf.modes:
         if parts is not None and mode not in parts:
             continue
-        folder = folder_for(NAME, mode)
+        folder = folder_for(name, mode)
         lines, result = run_mode(mode, debian, conf, version, folder)
         figures = figures_of(lines)
         facts = summary.read(lines)
@@ -77,10 +79,14 @@ def _run(version, parts, report):
             bare = figures
         shown = "\n".join(summary.text(facts, result, True))
         shown += "\n" + tail((folder / "console").read_text())
-        report(Outcome(f"{NAME}/{mode}", why, result.seconds, shown, figures))
+        report(Outcome(f"{name}/{mode}", why, result.seconds, shown, figures))
 
 
 def cases(version):
-    conf = read(CONF)
-    yield Case(NAME, "Debian with KVM boots a Debian: " + ", ".join(conf.modes),
-               lambda parts, report: _run(version, parts, report), conf.modes, machine=True)
+    for name, conf, prepare, about in (
+            (NAME, read(CONF), stack.prepare, "Debian with KVM boots a Debian: "),
+            (XEN, read(XEN_CONF), stack_xen.prepare, "Xen boots a Debian as a PVH guest: ")):
+        def one(parts, report, name=name, conf=conf, prepare=prepare):
+            _run(name, conf, prepare, version, parts, report)
+
+        yield Case(name, about + ", ".join(conf.modes), one, conf.modes, machine=True)
