@@ -22,6 +22,7 @@ MACHINES = (
                                   "L2 with EPT": "one level of EPT (bare emulator)"}),
     ("plastron", "corei7_skylake_x", {"L1": "L1 on EPT", "L2 without EPT": "shadow on EPT",
                                       "L2 with EPT": "EPT on EPT"}),
+    ("plastron", "core2_penryn_t9600", {"L1": "L1 on shadow", "L2 without EPT": "shadow on shadow"}),
 )
 
 
