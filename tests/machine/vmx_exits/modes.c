@@ -62,7 +62,9 @@ static void set_segments(void)
 static void set_controls(void)
 {
 	vm_use_ept(ept_pointer(root));
-	control_set(SECONDARY_CONTROLS, SEC_UNRESTRICTED | SEC_TABLES | SEC_RDRAND | SEC_WBINVD);
+	control_set(SECONDARY_CONTROLS, SEC_UNRESTRICTED | SEC_TABLES | SEC_RDRAND | SEC_WBINVD |
+		    SEC_VMFUNC);
+	vmwrite(VMFUNC_CONTROLS, 0);
 	control_set(PRIMARY_CONTROLS, PRI_HLT | PRI_PAUSE | PRI_RDTSC | PRI_INVLPG | PRI_CR3_LOAD |
 		    PRI_CR3_STORE | PRI_MOV_DR | PRI_IO);
 	vmwrite(CR0_MASK, CR0_PE | CR0_MP | CR0_TS);
@@ -73,7 +75,7 @@ static void set_controls(void)
 
 static void set_mode(struct vm *vm)
 {
-	static const u64 registers[8] = { 0x100, 3, 0x80, 0x10, 0, 0x40, 0x20, 0x30 };
+	static const u64 registers[8] = { 5, 3, 0x80, 0x10, 0, 0x40, 0x20, 0x30 };
 
 	memcpy(vm->regs, registers, sizeof(registers));
 	set_controls();

@@ -74,7 +74,11 @@ trip_legacy:
 	jz to_real
 	lidt idt32
 	mov %eax, %cr0
-	call enter_vmx
+	mov trip + TRIP_POKE, %eax
+	test %eax, %eax
+	jz 1f
+	movl $0, (%eax)
+1:	call enter_vmx
 	mov trip + TRIP_RFLAGS, %ebx
 	test $0x20000, %ebx
 	jnz to_v86

@@ -98,6 +98,11 @@ void space_reset(const struct mode *m)
 		write_entry(m, i, space_of(m)->made[i]);
 }
 
+u32 space_entry_address(const struct mode *m, unsigned int index)
+{
+	return (u32)(u64)space_of(m)->entry[index];
+}
+
 u32 space_cr3(const struct mode *m)
 {
 	return space_of(m)->cr3;

@@ -25,6 +25,8 @@ u32 space_cr3(const struct mode *m);
 /* The entries of the window: 0 and 1 its pages', 2 their table's, 3 (not FLAT) the directory's. */
 u64 space_entry(const struct mode *m, unsigned int index);
 void space_change(const struct mode *m, unsigned int index, u64 clear, u64 set);
+/* Where the entry itself is. */
+u32 space_entry_address(const struct mode *m, unsigned int index);
 u8 *window_byte(u64 offset);		/* where the window's memory really is */
 
 #endif

@@ -30,6 +30,7 @@
 #define TRIP_CR4	176
 #define TRIP_VMXON	180		/* addresses of VMX pointers, or 0 */
 #define TRIP_VMCS	184
+#define TRIP_POKE	188		/* cleared once paging is on; 0: nothing */
 #define TRIP_AFTER	192		/* what came of it, laid out as the above */
 #define AFTER_RIP	(TRIP_AFTER + 128)
 #define AFTER_RFLAGS	(TRIP_AFTER + 136)
@@ -60,6 +61,7 @@ struct trip {
 	u32 seg[6];
 	u32 cr0, cr3, cr4;
 	u32 vmxon, vmcs;	/* legacy modes: for VMXON and VMPTRLD before the case */
+	u32 poke;
 	struct {
 		u64 gpr[16];
 		u64 rip, rflags;
@@ -70,7 +72,7 @@ struct trip {
 	} after;
 };
 
-_Static_assert(offsetof(struct trip, seg) == TRIP_SEG && offsetof(struct trip, vmcs) == TRIP_VMCS &&
+_Static_assert(offsetof(struct trip, seg) == TRIP_SEG && offsetof(struct trip, poke) == TRIP_POKE &&
 	       offsetof(struct trip, after.rip) == AFTER_RIP &&
 	       offsetof(struct trip, after.number) == AFTER_NUMBER, "offsets for the assembler");
 
