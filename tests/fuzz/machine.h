@@ -12,7 +12,8 @@
 #define FM_OPERAND 0x2f0000ull		/* where memory operands lie, as L1 addresses them */
 #define FM_REGIONS 24u			/* VMCSs that programs use; more than there are slots */
 
-/* The hardware has VMCS shadowing, and L1 is offered it. Without the last, L1 sees no difference. */
+/* The hardware has VMCS shadowing, and L1 is offered it. Without the last, L1 sees no
+ * difference. */
 enum fuzz_shadow { SHADOW_NONE, SHADOW_KEPT, SHADOW_OFFERED, SHADOWS };
 
 /* In the start state of this base; the last one given for the same arguments is void. */
