@@ -88,6 +88,8 @@ void hw_forget(struct hw_model *hw)
 
 void hw_load(struct hw_model *hw, hpa_t at)
 {
+	if (hw->host)
+		return hw->host->load(hw, at);
 	hw->count.loads++;
 	hw->loaded = hw_region_at(hw, at);
 	hw->loaded->clear = false;
@@ -95,8 +97,11 @@ void hw_load(struct hw_model *hw, hpa_t at)
 
 void hw_clear(struct hw_model *hw, hpa_t at)
 {
-	struct hw_region *r = hw_region_at(hw, at);
+	struct hw_region *r;
 
+	if (hw->host)
+		return hw->host->clear(hw, at);
+	r = hw_region_at(hw, at);
 	hw->count.clears++;
 	r->clear = true;
 	if (hw->loaded == r)
@@ -121,8 +126,11 @@ static u64 *cell(struct hw_model *hw, u32 encoding, unsigned *shift)
 u64 hw_read(struct hw_model *hw, u32 encoding)
 {
 	unsigned shift;
-	u64 *c = cell(hw, encoding, &shift);
+	u64 *c;
 
+	if (hw->host)
+		return hw->host->read(hw, encoding);
+	c = cell(hw, encoding, &shift);
 	hw->count.reads++;
 	return *c >> shift;
 }
@@ -130,8 +138,11 @@ u64 hw_read(struct hw_model *hw, u32 encoding)
 void hw_write(struct hw_model *hw, u32 encoding, u64 v)
 {
 	unsigned shift;
-	u64 *c = cell(hw, encoding, &shift);
+	u64 *c;
 
+	if (hw->host)
+		return hw->host->write(hw, encoding, v);
+	c = cell(hw, encoding, &shift);
 	hw->count.writes++;
 	hw->written[c - hw->loaded->v]++;
 	switch (VMCS_WIDTH(encoding)) {
@@ -148,6 +159,8 @@ void hw_write(struct hw_model *hw, u32 encoding, u64 v)
 
 void hw_init_vmcs02(struct hw_model *hw)
 {
+	if (hw->host)
+		return hw->host->init_vmcs02(hw);
 	if (!hw->loaded)
 		refuse("no VMCS is loaded to be initialised", 0);
 	/* What the region was used for before is nobody's state. */
@@ -162,12 +175,16 @@ void hw_init_vmcs02(struct hw_model *hw)
 
 void hw_invept(struct hw_model *hw, u64 eptp)
 {
+	if (hw->host)
+		return hw->host->invept(hw, eptp);
 	hw->count.invepts++;
 	hw->last_invept = (struct hw_flush){ .type = 1, .what = eptp };
 }
 
 void hw_invvpid(struct hw_model *hw, u32 type, u16 vpid, gva_t a)
 {
+	if (hw->host)
+		return hw->host->invvpid(hw, type, vpid, a);
 	if (type > 3 || (!vpid && type != 2))
 		refuse("INVVPID operand", vpid);
 	hw->count.invvpids++;

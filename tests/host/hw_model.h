@@ -32,7 +32,21 @@ struct hw_counts {
 	u64 loads, reads, writes, clears, invepts, invvpids, msr_reads, msr_writes, barriers;
 };
 
+struct hw_model;
+
+/* Who does what the engine asks of the hardware, where that is not the model: another engine. */
+struct hw_host {
+	void (*load)(struct hw_model *hw, hpa_t at);
+	void (*clear)(struct hw_model *hw, hpa_t at);
+	u64 (*read)(struct hw_model *hw, u32 encoding);
+	void (*write)(struct hw_model *hw, u32 encoding, u64 v);
+	void (*init_vmcs02)(struct hw_model *hw);
+	void (*invept)(struct hw_model *hw, u64 eptp);
+	void (*invvpid)(struct hw_model *hw, u32 type, u16 vpid, gva_t a);
+};
+
 struct hw_model {
+	const struct hw_host *host;	/* NULL: nobody else */
 	struct vmx_caps caps;
 	bool exists[VF_COUNT];
 	struct hw_region region[HW_REGIONS];
