@@ -73,21 +73,25 @@ static void set_privilege(bool user)
 
 static void prepare(const struct access *a)
 {
-	static struct { bool user; int root; } was[VMS] = { [0 ... VMS - 1] = { false, -1 } };
-	u32 ept = features.vmfunc ? SEC_EPT | SEC_VMFUNC : SEC_EPT;
+	static struct { bool user; u32 ept; } was[VMS];
+	u32 ept = 0;
 
+	if (a->root >= 0) {
+		ept = features.vmfunc ? SEC_EPT | SEC_VMFUNC : SEC_EPT;
+		ept |= roots[a->root].mode_exec ? SEC_MODE_EXEC : 0;
+	}
 	load(a->vm);
 	if (was[a->vm].user != a->user)
 		set_privilege(a->user);
-	if (a->root >= 0 && was[a->vm].root < 0)
-		control_set(SECONDARY_CONTROLS, ept);
-	else if (a->root < 0 && was[a->vm].root >= 0)
-		control_clear(SECONDARY_CONTROLS, ept);
+	if (was[a->vm].ept & ~ept)
+		control_clear(SECONDARY_CONTROLS, was[a->vm].ept & ~ept);
+	if (ept & ~was[a->vm].ept)
+		control_set(SECONDARY_CONTROLS, ept & ~was[a->vm].ept);
 	if (a->root >= 0)
 		vmwrite(EPTP, root_eptp(&roots[a->root]));
 	vmwrite(GUEST_CR3, page_address(TOP + a->top));
 	was[a->vm].user = a->user;
-	was[a->vm].root = a->root;
+	was[a->vm].ept = ept;
 }
 
 static u32 run(const struct access *a, const char *code)
@@ -221,13 +225,16 @@ static bool may_be_behind(const struct access *a, u32 reason)
 /* The guest itself goes where the access is to be: to its tables, or to another EPT. */
 static void begin_elsewhere(const struct access *a, const char *code)
 {
+	unsigned int from = pick(ROOTS);
+
 	if (code == guest_store_cr3)
 		vmwrite(GUEST_CR3, page_address(TOP + !a->top));
 	if (code != guest_switch)
 		return;
 	for (unsigned int i = 0; i < ROOTS; i++)
 		eptp_list[i] = root_eptp(&roots[i]);
-	vmwrite(EPTP, eptp_list[pick(ROOTS)]);
+	if (roots[from].mode_exec == roots[a->root].mode_exec)
+		vmwrite(EPTP, eptp_list[from]);
 	vms[a->vm].regs[RCX] = (u64)a->root;
 }
 

@@ -42,9 +42,10 @@ static u32 some_index(unsigned int page, unsigned int level)
 
 static u64 some_rights(void)
 {
-	static const u8 few[] = { 1, 3, 4, 5, 5, 1 };
+	static const u8 few[] = { 1, 3, 4, 5, 5, 1, 0 };
+	u64 user = chance(85) ? EPT_XU : 0;
 
-	return chance(90) ? EPT_RWX : few[pick(ARRAY_SIZE(few))];
+	return user | (chance(90) ? EPT_RWX : few[pick(ARRAY_SIZE(few))]);
 }
 
 static u64 some_table(unsigned int level)
@@ -73,7 +74,7 @@ static u64 spoiled(u64 entry, unsigned int level)
 {
 	switch (pick(5)) {
 	case 0:
-		return (entry & ~(u64)EPT_RWX) | EPT_W | (chance(50) ? EPT_X : 0);
+		return (entry & ~EPT_RIGHTS) | EPT_W | (chance(50) ? EPT_X : 0);
 	case 1:
 		return entry | BIT(features.width + pick(52 - features.width));
 	case 2:
@@ -90,7 +91,7 @@ static u64 some_entry(unsigned int level)
 	u64 entry = leaf ? some_leaf(level) : some_table(level);
 
 	if (chance(6))
-		return chance(50) ? 0 : entry & ~(u64)EPT_RWX;
+		return chance(50) ? 0 : entry & ~EPT_RIGHTS;
 	return chance(3) ? spoiled(entry, level) : entry;
 }
 
@@ -107,7 +108,7 @@ static bool reaches(unsigned int from, unsigned int level, unsigned int page, u6
 	seen[level] |= BIT(from);
 	for (unsigned int i = 0; level > 1 && i < USED_INDEXES; i++) {
 		u64 entry = get(from, used_index[i]);
-		int below = entry & EPT_RWX ? page_at(entry & ADDRESS) : -1;
+		int below = entry & EPT_RIGHTS ? page_at(entry & ADDRESS) : -1;
 
 		if (below >= 0 && reaches((unsigned int)below, level - 1, page, seen))
 			return true;
@@ -167,9 +168,9 @@ static void change(unsigned int page, u32 index, u64 new)
 	u64 old = get(page, index);
 
 	put(page, index, new);
-	if (!(old & EPT_RWX) || (old & 3) == EPT_W)	/* cached nowhere */
+	if (!(old & EPT_RIGHTS) || (old & 3) == EPT_W)	/* cached nowhere */
 		return;
-	if (!((old ^ new) & ~(u64)EPT_RWX) && !(old & ~new) && chance(50)) {
+	if (!((old ^ new) & ~EPT_RIGHTS) && !(old & ~new) && chance(50)) {
 		for (unsigned int i = 0; i < ROOTS; i++)
 			roots[i].added |= root_reaches(&roots[i], page);
 		return;
@@ -187,8 +188,8 @@ void ept_change(void)
 		level = 1 + pick(4);
 	index = some_index(page, level);
 	old = get(page, index);
-	if (old & EPT_RWX && chance(40))
-		change(page, index, (old & ~(u64)EPT_RWX) | some_rights());
+	if (old & EPT_RIGHTS && chance(40))
+		change(page, index, (old & ~EPT_RIGHTS) | some_rights());
 	else
 		change(page, index, chance(6) ? 0 : some_entry(level));
 }
@@ -220,11 +221,15 @@ void ept_move_root(void)
 	invalidate_root(r);
 }
 
-void ept_toggle_flags(void)
+/* What does not name a root for the caches, so that they must be told. */
+void ept_toggle_mode(void)
 {
 	struct root *r = &roots[pick(ROOTS)];
 
-	r->ad = features.ad && !r->ad;
+	if (chance(50))
+		r->ad = features.ad && !r->ad;
+	else
+		r->mode_exec = features.mode_exec && !r->mode_exec;
 	invalidate_root(r);
 }
 
@@ -234,7 +239,7 @@ bool ept_take_away(void)
 	unsigned int page = some_page(EPT_TABLE);
 	u32 index = some_index(page, pages[page].level);
 
-	if (!(get(page, index) & EPT_RWX))
+	if (!(get(page, index) & EPT_RIGHTS))
 		return false;
 	for (unsigned int i = 0; i < ROOTS; i++)
 		taken_from[i] = root_reaches(&roots[i], page);
@@ -264,7 +269,7 @@ void ept_make(void)
 		for (unsigned int i = 0; i < 24; i++)
 			put(page, some_index(page, levels[page]), some_entry(levels[page]));
 		if (page <= SPARE)
-			put(page, 0, page_address(POINTERS) | EPT_RWX | EPT_A);
+			put(page, 0, page_address(POINTERS) | EPT_RIGHTS | EPT_A);
 	}
 	for (unsigned int i = 0; i < ROOTS; i++)
 		roots[i].page = i;

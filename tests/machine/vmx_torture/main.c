@@ -36,6 +36,7 @@ static void read_features(void)
 	features.ept = control_can(SECONDARY_CONTROLS, SEC_EPT);
 	features.vpid = control_can(SECONDARY_CONTROLS, SEC_VPID);
 	features.vmfunc = features.ept && control_can(SECONDARY_CONTROLS, SEC_VMFUNC);
+	features.mode_exec = features.ept && control_can(SECONDARY_CONTROLS, SEC_MODE_EXEC);
 	features.exec_only = vmx_caps.ept_vpid & BIT(0);
 	features.large_2m = vmx_caps.ept_vpid & BIT(16);
 	features.large_1g = vmx_caps.ept_vpid & BIT(17);
@@ -65,7 +66,7 @@ static void change_ept(void)
 		ept_move_root();
 		break;
 	case 2:
-		ept_toggle_flags();
+		ept_toggle_mode();
 		break;
 	case 3:
 		take_away();

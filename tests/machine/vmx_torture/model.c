@@ -53,12 +53,12 @@ static u64 reserved_address(u64 entry, unsigned int level)
 	return entry & bits;
 }
 
-/* SDM: EPT Misconfigurations */
-static bool misconfigured(u64 entry, unsigned int level)
+/* SDM: EPT Misconfigurations. exec: the rights to execute that there are. */
+static bool misconfigured(u64 entry, unsigned int level, u64 exec)
 {
 	u32 type = entry >> 3 & 7;
 
-	if ((entry & 3) == EPT_W || ((entry & EPT_RWX) == EPT_X && !features.exec_only))
+	if ((entry & 3) == EPT_W || (!(entry & EPT_R) && entry & exec && !features.exec_only))
 		return true;
 	if (reserved_address(entry, level))
 		return true;
@@ -75,8 +75,12 @@ static bool ept_violation(struct walk *w, u64 gpa, u64 need, u64 rights, bool fi
 
 	p->reason = REASON_EPT_VIOLATION;
 	p->gpa = gpa;
-	p->qualification = need | rights << 3 | BIT(7);
+	p->qualification = (need & EPT_XU ? EPT_X : need) | (rights & EPT_RWX) << 3 | BIT(7);
 	p->mask = 0x1bf;
+	if (w->root->mode_exec && need & (EPT_X | EPT_XU)) {	/* the emulator: of fetches alone */
+		p->qualification |= rights & EPT_XU ? BIT(6) : 0;
+		p->mask |= BIT(6);
+	}
 	/* Bit 0 is open for stores that read, too; for walks as writes the emulator lacks it. */
 	if (need & EPT_W && (!final || w->a->how == ADD))
 		p->mask &= ~BIT(0);
@@ -106,10 +110,11 @@ static bool through_ept(struct walk *w, u64 gpa, u64 need, bool final, u64 *phys
 {
 	struct prediction *p = w->p;
 	unsigned int level, first = p->flags;
-	u64 table, entry;
+	u64 table, entry, all = w->root && w->root->mode_exec ? EPT_RIGHTS : EPT_RWX;
+	bool bad;
 
 	*physical = gpa;
-	*rights = EPT_RWX;
+	*rights = all;
 	if (!w->root)
 		return true;
 	table = page_address(w->root->page);
@@ -118,7 +123,8 @@ static bool through_ept(struct walk *w, u64 gpa, u64 need, bool final, u64 *phys
 
 		entry = read_entry(w, at);
 		*rights &= entry;
-		if (!(entry & EPT_RWX) || misconfigured(entry, level))
+		bad = entry & all && misconfigured(entry, level, all & ~(u64)(EPT_R | EPT_W));
+		if (!(entry & all) || bad)
 			break;
 		note_flags(p, at, EPT_A, false);
 		table = entry & ADDRESS;
@@ -126,11 +132,11 @@ static bool through_ept(struct walk *w, u64 gpa, u64 need, bool final, u64 *phys
 			break;
 	}
 	*physical = table | (gpa & (BIT(3 + 9 * level) - 1));
-	if (entry & EPT_RWX && misconfigured(entry, level)) {
+	if (bad) {
 		p->reason = REASON_EPT_MISCONFIG;
 		p->gpa = gpa;
 	} else if (need & ~*rights) {
-		ept_violation(w, gpa, need, entry & EPT_RWX ? *rights : 0, final);
+		ept_violation(w, gpa, need, entry & all ? *rights : 0, final);
 	} else {
 		ept_flags(w, first, true, need & EPT_W);
 		return true;
@@ -244,14 +250,15 @@ static void judge_target(struct walk *w)
 
 void predict(const struct access *a, struct prediction *p)
 {
-	static const u64 needs[] = { EPT_R, EPT_W, EPT_W, EPT_X };	/* by enum how */
 	struct walk w = { .a = a, .p = p, .root = a->root >= 0 ? &roots[a->root] : NULL };
-	u64 gpa, rights;
+	u64 gpa, rights, need = a->how == READ ? EPT_R : EPT_W;
 	bool ok;
 
 	*p = (struct prediction){ .reason = REASON_VMCALL };
 	ok = through_guest(&w, &gpa);
-	ok = ok && through_ept(&w, gpa, needs[a->how], true, &p->at, &rights);
+	if (a->how == FETCH)
+		need = w.root && w.root->mode_exec && w.user ? EPT_XU : EPT_X;
+	ok = ok && through_ept(&w, gpa, need, true, &p->at, &rights);
 	guest_flags(p, ok);
 	if (ok && !p->skip)
 		judge_target(&w);

@@ -136,8 +136,8 @@ void make_fixed(void)
 
 		for (u64 i = 0; i < 512; i++)
 			directory[i] = (gib << 30) + (i << 21) + (gib < 3 ? EPT_WB : 0) +
-				       (EPT_RWX | EPT_A | EPT_D | EPT_LARGE);
-		put(POINTERS, (unsigned int)gib, (u64)directory | EPT_RWX | EPT_A);
+				       (EPT_RIGHTS | EPT_A | EPT_D | EPT_LARGE);
+		put(POINTERS, (unsigned int)gib, (u64)directory | EPT_RIGHTS | EPT_A);
 	}
 	high = window(BIT(39), 0, 3);
 	low = window(0, 8, 10);

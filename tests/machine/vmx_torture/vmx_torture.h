@@ -35,6 +35,8 @@
 #define ADDRESS		0x000ffffffffff000ull
 #define EPT_A		BIT(8)
 #define EPT_D		BIT(9)
+#define EPT_XU		BIT(10)	/* with mode-based execute control: linear addresses of the user */
+#define EPT_RIGHTS	(EPT_RWX | EPT_XU)
 #define EPTP_AD		BIT(6)
 #define PTE_P		BIT(0)
 #define PTE_W		BIT(1)
@@ -61,7 +63,8 @@ struct page {
 };
 
 struct features {
-	bool ept, vpid, exec_only, ad, large_2m, large_1g, advanced, vmfunc, large_1g_guest;
+	bool ept, vpid, exec_only, ad, mode_exec, large_2m, large_1g, advanced, vmfunc;
+	bool large_1g_guest;
 	unsigned int width;
 };
 
@@ -95,6 +98,7 @@ u32 index_of(u64 address, unsigned int level);
 struct root {
 	unsigned int page;
 	bool ad;
+	bool mode_exec;	/* used with mode-based execute control */
 	bool added;	/* rights were added, and nothing invalidated since */
 };
 extern struct root roots[ROOTS];
@@ -103,7 +107,7 @@ void ept_make(void);
 void ept_change(void);
 void ept_clear_flags(void);
 void ept_move_root(void);
-void ept_toggle_flags(void);
+void ept_toggle_mode(void);
 bool ept_take_away(void);	/* leaves the invalidation to the caller... */
 void ept_invalidate_taken(void);
 bool ept_uses(unsigned int page);	/* as a table, of whatever level */
