@@ -1,6 +1,7 @@
 /*
  * Every VMX instruction in every mode: with CR4.VMXE clear, outside VMX operation, and in it
- * without and with a current VMCS. SDM: VMX Instruction Reference, "Operation" of each.
+ * without and with a current VMCS. Then those with a memory operand again, with one that is not
+ * mapped: what comes before the page fault? SDM: VMX Instruction Reference, "Operation" of each.
  *
  * Left out, since the emulator departs (docs/emulator-departures.md): see departs().
  */
@@ -41,29 +42,40 @@ static void prepare(enum insn_id id, const struct mode *m, enum state state)
 		vmx_enter_for(m, state == CURRENT);
 }
 
-static void run(enum insn_id id, const struct mode *m, enum state state)
+static void run(enum insn_id id, const struct mode *m, enum state state, bool mapped)
 {
-	static const struct address at_rdi = { RDI, NO_REG, 0, 0, NO_REG, 0 };
+	struct address at_rdi = { RDI, NO_REG, 0, mapped || m->bits > 16 ? 0 : 32, NO_REG, 0 };
 	const struct insn *insn = &insns[id];
 	bool field = insn->kind == READS_VALUE || insn->kind == WRITES_VALUE;
 	unsigned int length;
 
 	prepare(id, m, state);
-	length = insn_make(insn, field ? NULL : &at_rdi, m);
+	if (!mapped)
+		trip.gpr[RDI] = WINDOW_END;
+	length = insn_make(insn, field && mapped ? NULL : &at_rdi, m);
 	insn_run(m);
 	vmx_leave_for(m);
-	print("%s, %s | %s: ", m->name, state_names[state], insn->name);
+	print("%s, %s%s | %s: ", m->name, state_names[state], mapped ? "" : ", operand not mapped",
+	      insn->name);
 	insn_print(insn, m, length);
 	if (trip.after.was_on != (state >= NO_CURRENT))
 		print(", VMX operation %s", trip.after.was_on ? "on" : "off");
 	print("\n");
 }
 
+static void run_mode(const struct mode *m, enum state state, enum insn_id first, bool mapped)
+{
+	for (enum insn_id id = first; id < INSNS; id++)
+		if (possible(id, m, state) && !departs(id, m, state))
+			run(id, m, state, mapped);
+}
+
 void test_matrix(void)
 {
-	for (unsigned int i = 0; i < MODES; i++)
+	for (unsigned int i = 0; i < MODES; i++) {
 		for (enum state state = 0; state < STATES; state++)
-			for (enum insn_id id = 0; id < INSNS; id++)
-				if (possible(id, &modes[i], state) && !departs(id, &modes[i], state))
-					run(id, &modes[i], state);
+			run_mode(&modes[i], state, 0, true);
+		for (enum state state = OUTSIDE; state < STATES; state++)
+			run_mode(&modes[i], state, VMXON, false);
+	}
 }
