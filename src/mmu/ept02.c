@@ -76,12 +76,15 @@ enum ept02_verdict ept02_fault_logged(struct ept02_set *set, struct ept02 *root,
 				      u64 hw_qualification, bool full, struct ept02_fault *out)
 {
 	u64 q = hw_qualification, access = access_of(root, q);
-	struct ept02_fill fill = { .set = set, .root = root, .gpa2 = gpa2 };
+	struct ept02_fill fill;
 	enum ept12_result result = EPT12_NOT_PRESENT;
 	u64 changes;
 	u32 tries;
 
 	*out = (struct ept02_fault){ 0 };
+	fill.set = set;
+	fill.root = root;
+	fill.gpa2 = gpa2;
 	ept02_touch(set, root);
 	for (tries = 0; tries < MAX_RESTARTS; tries++) {
 		changes = set->ept01->changes;
@@ -110,4 +113,23 @@ enum ept02_verdict ept02_fault_logged(struct ept02_set *set, struct ept02 *root,
 		break;
 	}
 	return EPT02_FILLED;
+}
+
+bool ept02_prefill(struct ept02_set *set, struct ept02 *root, gpa2_t gpa2)
+{
+	u64 changes = set->ept01->changes;
+	struct ept02_fill fill;
+
+	if (gpa2.v >= BIT(EPT_GPA_BITS) ||
+	    ept12_walk(set->vm, root->role, &set->caps12, gpa2, &fill.walk) != EPT12_MAPPED ||
+	    ept12_lacks_flags(&fill.walk, false))
+		return false;
+	fill.map = ept01_lookup(set->ept01, fill.walk.gpa1);
+	if (!fill.map.present || changes != set->ept01->changes)
+		return false;
+	fill.set = set;
+	fill.root = root;
+	fill.gpa2 = gpa2;
+	ept02_fill(&fill);
+	return true;
 }

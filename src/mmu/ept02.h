@@ -37,10 +37,15 @@
 
 struct ept02 {
 	u64 role;		/* 0: the root is free */
+	u32 bit;		/* its own in the set's live */
 	u64 eptp;		/* for vmcs02 */
 	u64 stamp;		/* changes when hardware may have cached what no longer holds */
 	u64 last_used;
 	u32 lost;		/* tables whose place a large page took */
+	/* The table of small pages that was used last, if it is open still, and an address in it. */
+	u64 *near;
+	struct mmu_note *near_note;
+	gpa2_t near_gpa2;
 	u64 mapped[EPT02_REGIONS / 64];	/* 2-MiB regions of GPA1 that it may map, hashed */
 	struct mmu_chain pages;	/* its tables, the root's page apart */
 };
@@ -92,6 +97,11 @@ enum ept02_verdict ept02_fault(struct ept02_set *set, struct ept02 *root, gpa2_t
  */
 enum ept02_verdict ept02_fault_logged(struct ept02_set *set, struct ept02 *root, gpa2_t gpa2,
 				      u64 hw_qualification, bool full, struct ept02_fault *out);
+/*
+ * What L2 is going to touch, mapped if L1 maps it and no flag of ept12 must be
+ * set for that. false: there was nothing to map.
+ */
+bool ept02_prefill(struct ept02_set *set, struct ept02 *root, gpa2_t gpa2);
 /* L1's INVEPT: single-context (any role with this EPTP's address), all-context. */
 void ept02_invalidate(struct ept02_set *set, u64 eptp12);
 void ept02_invalidate_all(struct ept02_set *set);

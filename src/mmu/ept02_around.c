@@ -119,10 +119,11 @@ static u32 changed(const struct around *a, const struct ept02_table *t, const u6
 {
 	u64 thought = a->entry, within = a->within, keep = a->keep;
 	u64 leaf = a->leaf | (thought & keep), differs = entry ^ thought;
+	u64 *twin = ept02_twin(a->f, t);
 	u32 i = first;
 
 	do {
-		t->twin[i] = entry;
+		twin[i] = entry;
 		t->entry[i] = leaf ^ (differs & keep);
 		if (++i == EPT_ENTRIES)
 			break;
@@ -134,12 +135,13 @@ static u32 changed(const struct around *a, const struct ept02_table *t, const u6
 
 static void around_small(struct around *a, const struct ept02_table *t, const u64 *source)
 {
+	const u64 *twin = ept02_twin(a->f, t);
 	u64 entry;
 	u32 i = 0;
 
 	t->note->top = EPT_ENTRIES - 1;
 	for (;;) {
-		i += unchanged(source, t->twin, i, &entry);
+		i += unchanged(source, twin, i, &entry);
 		if (i == EPT_ENTRIES)
 			return;
 		if ((entry ^ a->entry) & ~a->within)
@@ -154,6 +156,7 @@ static void around_small(struct around *a, const struct ept02_table *t, const u6
 static void around_large(struct around *a, const struct ept02_table *t, const u64 *source)
 {
 	u32 index = ept_index(a->f->gpa2.v, a->level), first = ALIGN_DOWN(index, LARGE_PAGES);
+	u64 *twin = ept02_twin(a->f, t);
 
 	t->note->top = MAX(t->note->top, (u16)(first + LARGE_PAGES - 1));
 	for (u32 i = first; i < first + LARGE_PAGES; i++) {
@@ -164,7 +167,7 @@ static void around_large(struct around *a, const struct ept02_table *t, const u6
 		if ((entry ^ a->entry) & ~a->within)
 			think(a, entry);
 		t->entry[i] = a->leaf | (entry & a->keep);
-		t->twin[i] = entry;
+		twin[i] = entry;
 	}
 }
 

@@ -26,20 +26,20 @@ static void put_leaf(const struct ept02_fill *f, const struct ept02_table *t, u3
 	}
 	t->note->top = MAX(t->note->top, (u16)index);
 	t->entry[index] = compose(f, level);
-	t->twin[index] = f->walk.entry[f->walk.level];
+	ept02_twin(f, t)[index] = f->walk.entry[f->walk.level];
 }
 
 void ept02_fill(const struct ept02_fill *f)
 {
 	u8 shift = MIN(ept_shift(f->walk.level), MIN(f->map.shift, ept_max_shift(&f->set->caps_hw)));
 	u32 leaf_level = ept_level(shift);
-	struct ept02_table path[EPT_LEVELS + 1];
+	struct ept02_table table;
 
-	if (!ept02_path(f, leaf_level, path)) {
+	if (!ept02_path(f, leaf_level, &table)) {
 		ept02_drop(f->set, f->root);
-		if (!ept02_path(f, leaf_level, path))
+		if (!ept02_path(f, leaf_level, &table))
 			return;
 	}
 	ept02_mark(f->root, f->walk.gpa1, leaf_level);
-	put_leaf(f, &path[leaf_level], leaf_level);
+	put_leaf(f, &table, leaf_level);
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "engine_ops.h"
 #include "mmu/ept02_set.h"
 #include "mmu/ept12.h"
 
@@ -18,16 +19,22 @@ struct ept02_fill {
 	struct ept01_mapping map;	/* of walk.gpa1, present */
 };
 
-/* Maps gpa2 with the largest page both levels allow; and what lies around it, if that is new ground. */
+/* Maps gpa2 with the largest page both levels allow; and on new ground what lies around it. */
 void ept02_fill(const struct ept02_fill *f);
-/* A table of L0's on the way to gpa2, and the twin that tells what it was made of. */
+/* A table of L0's on the way to gpa2. */
 struct ept02_table {
 	struct mmu_note *note;
-	u64 *entry, *twin;
+	u64 *entry;
 };
 
-/* The tables from the root down to this level, by level; false: no pages left. */
-bool ept02_path(const struct ept02_fill *f, u32 leaf_level, struct ept02_table *path);
+/* Its twin, which tells what it was made of; every table but the root has one. */
+static inline u64 *ept02_twin(const struct ept02_fill *f, const struct ept02_table *t)
+{
+	return op_table(f->set->vm, t->note->twin);
+}
+
+/* The table of this level, with all above it; false: no pages left. */
+bool ept02_path(const struct ept02_fill *f, u32 leaf_level, struct ept02_table *out);
 /*
  * Brings into the table, which has a source of this level, what L1's table maps
  * around gpa2; at level 1 all of it, whatever the table held.
@@ -36,7 +43,7 @@ void ept02_around(const struct ept02_fill *f, const struct ept02_table *t, u32 l
 
 static inline bool ept02_sourced(const struct ept02_fill *f, u32 level)
 {
-	return level >= f->walk.level && f->walk.table[level];
+	return level >= f->walk.level;
 }
 
 /* ept01's rights in an ept02's terms: what may be executed may be by everybody. */

@@ -7,14 +7,10 @@
 #include "mmu/ept02_fill.h"
 #include "engine_ops.h"
 
-static struct ept02_table table_at(const struct ept02_fill *f, hpa_t page)
+static always_inline struct ept02_table table_at(const struct ept02_fill *f, hpa_t page)
 {
-	struct mmu_note *note = mmu_pool_note(f->set->pool, page);
-
 	return (struct ept02_table){
-		.note = note,
-		.entry = op_table(f->set->vm, page),
-		.twin = note->twin.v ? op_table(f->set->vm, note->twin) : NULL,
+		mmu_pool_note(f->set->pool, page), op_table(f->set->vm, page),
 	};
 }
 
@@ -25,25 +21,27 @@ static u16 key_of(const struct ept02_fill *f, u32 level, u64 rights_above)
 }
 
 /* No leaf stays. Links are hidden: what they lead to was not compared yet. */
-static void empty(const struct ept02_table *t, u32 level)
+static void empty(const struct ept02_fill *f, const struct ept02_table *t, u32 level)
 {
+	u64 *twin = ept02_twin(f, t);
 	u32 top = t->note->top;
 
 	for (u32 i = 0; i <= top; i++) {
 		t->entry[i] = level > 1 && ept02_is_link(t->entry[i]) ? ept02_hide(t->entry[i]) : 0;
-		t->twin[i] = 0;
+		twin[i] = 0;
 	}
 }
 
 /* Leaves stay that were made of what L1's table holds now. */
-static void compare(const struct ept02_table *t, const u64 *source)
+static void compare(const struct ept02_fill *f, const struct ept02_table *t, const u64 *source)
 {
+	const u64 *twin = ept02_twin(f, t);
 	u32 top = t->note->top;
 
 	for (u32 i = 0; i <= top; i++) {
 		if (ept02_is_link(t->entry[i]))
 			t->entry[i] = ept02_hide(t->entry[i]);
-		else if (READ_ONCE(source[i]) != t->twin[i])
+		else if (READ_ONCE(source[i]) != twin[i])
 			t->entry[i] = 0;
 	}
 }
@@ -52,52 +50,79 @@ static void compare(const struct ept02_table *t, const u64 *source)
 static void prepare(const struct ept02_fill *f, const struct ept02_table *t, u32 level, u16 key)
 {
 	if (t->note->key != key || !key)
-		empty(t, level);
+		empty(f, t, level);
 	else if (level > 1)
-		compare(t, f->walk.table[level]);
+		compare(f, t, f->walk.table[level]);
 	t->note->key = key;
 	if (key && level <= EPT02_AROUND_LEVELS)
 		ept02_around(f, t, level);
 }
 
-/* The table of this level below an entry, right for what L1's tables are; false: no pages left. */
-static bool descend(const struct ept02_fill *f, u64 *entry, u32 level, u16 key,
-		    struct ept02_table *out)
+/* What was not there, was hidden, or is not right any more; false: no pages left. */
+static __attribute__((noinline)) bool make(const struct ept02_fill *f, struct ept02_table *above,
+					   u32 level, u16 key, struct ept02_table *out)
 {
+	u32 index = ept_index(f->gpa2.v, level + 1);
+	u64 *entry = &above->entry[index];
 	hpa_t page = HPA(*entry & EPT_ADDR);
 
-	if (ept02_is_link(*entry)) {
-		*out = table_at(f, page);
-		/* Without INVEPT L1 may have made another table of it, and told nobody. */
-		if (likely((*entry & EPT_RIGHTS) && out->note->key == key))
-			return true;
-	} else {
+	f->root->near = NULL;		/* what lies below may be hidden now */
+	if (!ept02_is_link(*entry)) {
 		if (!ept02_table_alloc(f->set, f->root, &page))
 			return false;
-		*out = table_at(f, page);
-		out->note->key = key;
+		mmu_pool_note(f->set->pool, page)->key = key;
+		above->note->top = MAX(above->note->top, (u16)index);
 	}
+	*out = table_at(f, page);
 	prepare(f, out, level, key);
 	*entry = page.v | ept12_rights_mask(f->root->role);
 	return true;
 }
 
-bool ept02_path(const struct ept02_fill *f, u32 leaf_level, struct ept02_table *path)
+/* Most faults come where the last one was. */
+static bool is_near(const struct ept02_fill *f, struct ept02_table *out)
+{
+	const struct ept02 *root = f->root;
+
+	if (f->walk.level > 1 || !root->near || (root->near_gpa2.v ^ f->gpa2.v) >> ept_shift(2))
+		return false;
+	*out = (struct ept02_table){ root->near_note, root->near };
+	return out->note->key == key_of(f, 1, ept12_rights_above(&f->walk, 1));
+}
+
+bool ept02_path(const struct ept02_fill *f, u32 leaf_level, struct ept02_table *out)
 {
 	u64 rights = ept12_rights_mask(f->root->role);
+	struct ept02_table t, above;
 	u32 level = EPT_LEVELS;
 
+	if (leaf_level == 1 && likely(is_near(f, out)))
+		return true;
+	t = table_at(f, HPA(f->root->eptp & EPT_ADDR));
 	ept02_enliven(f->set, f->root);
-	path[level] = table_at(f, HPA(f->root->eptp & EPT_ADDR));
-	for (; level > leaf_level; level--) {
-		u32 index = ept_index(f->gpa2.v, level);
+#pragma GCC unroll 3
+	for (; level > leaf_level && level > 1; level--) {
+		u64 entry = t.entry[ept_index(f->gpa2.v, level)];
+		u16 key;
 
-		path[level].note->top = MAX(path[level].note->top, (u16)index);
 		if (level >= f->walk.level)
 			rights &= f->walk.entry[level];
-		if (!descend(f, &path[level].entry[index], level - 1, key_of(f, level - 1, rights),
-			     &path[level - 1]))
+		key = key_of(f, level - 1, rights);
+		above = t;
+		if (likely((entry & (EPT_LARGE | EPT_R)) == EPT_R)) {
+			t = table_at(f, HPA(entry & EPT_ADDR));
+			/* Without INVEPT L1 may have made another table of it, and told nobody. */
+			if (likely(t.note->key == key))
+				continue;
+		}
+		if (!make(f, &above, level - 1, key, &t))
 			return false;
 	}
+	if (level == 1) {
+		f->root->near = t.entry;
+		f->root->near_note = t.note;
+		f->root->near_gpa2 = f->gpa2;
+	}
+	*out = t;
 	return true;
 }

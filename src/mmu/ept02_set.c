@@ -7,11 +7,6 @@
 /* Tables without a place that a root may have before INVEPT drops it after all. */
 #define LOST_MAX 16u
 
-static u32 bit_of(const struct ept02_set *set, const struct ept02 *root)
-{
-	return BIT32(root - set->roots);
-}
-
 static hpa_t root_page(const struct ept02 *root)
 {
 	return HPA(root->eptp & EPT_ADDR);
@@ -20,6 +15,7 @@ static hpa_t root_page(const struct ept02 *root)
 void ept02_stamp(struct ept02_set *set, struct ept02 *root)
 {
 	root->stamp = ++set->stamp;
+	root->near = NULL;
 }
 
 void ept02_touch(struct ept02_set *set, struct ept02 *root)
@@ -38,7 +34,7 @@ void ept02_drop(struct ept02_set *set, struct ept02 *root)
 	__builtin_memset(root->mapped, 0, sizeof(root->mapped));
 	note->top = 0;
 	root->lost = 0;
-	set->live &= ~bit_of(set, root);
+	set->live &= ~root->bit;
 	mmu_pool_chain_free(set->pool, &root->pages);
 	ept02_stamp(set, root);
 }
@@ -61,7 +57,7 @@ static void hide(struct ept02_set *set, struct ept02 *root)
 /* Gives back everything, the root's page included. */
 static void release(struct ept02_set *set, struct ept02 *root)
 {
-	set->live &= ~bit_of(set, root);
+	set->live &= ~root->bit;
 	mmu_pool_chain_free(set->pool, &root->pages);
 	mmu_pool_free(set->pool, root_page(root));
 	*root = (struct ept02){ 0 };
@@ -135,6 +131,7 @@ u64 ept02_root(struct ept02_set *set, u64 role, struct ept02 **out)
 	if (!root) {
 		root = claim(set, &page);
 		root->role = role;
+		root->bit = BIT32(root - set->roots);
 		root->eptp = page.v | EPTP_WALK_4 | MT_WB;
 		if (set->caps_hw.ad)
 			root->eptp |= role & EPTP_AD;

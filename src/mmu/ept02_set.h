@@ -40,7 +40,7 @@ bool ept02_table_alloc(struct ept02_set *set, struct ept02 *root, hpa_t *out);
 /* It is to have tables that are not hidden. */
 static inline void ept02_enliven(struct ept02_set *set, const struct ept02 *root)
 {
-	set->live |= BIT32(root - set->roots);
+	set->live |= root->bit;
 }
 
 /* Empties the root; it keeps its role and EPTP. */

@@ -16,11 +16,11 @@ enum ept12_result { EPT12_MAPPED, EPT12_NOT_PRESENT, EPT12_MISCONFIGURED };
 
 struct ept12_walk {
 	u64 role;		/* as in ept02.h */
+	gpa2_t gpa2;
 	gpa1_t gpa1;
 	u64 rights;		/* of all levels together; 0 when not present */
 	u32 level;		/* of the leaf */
 	u64 entry[EPT_LEVELS + 1];	/* by level */
-	gpa1_t at[EPT_LEVELS + 1];
 	const u64 *table[EPT_LEVELS + 1];	/* to be read as long as ept01 stays; NULL: no memory */
 };
 

@@ -6,9 +6,7 @@
 
 static inline struct mmu_note *mmu_pool_note(const struct mmu_pool *pool, hpa_t page)
 {
-	u64 at = (page.v - pool->base.v) / PAGE_SIZE * sizeof(struct mmu_note);
-	hpa_t notes = HPA(pool->base.v + (at & PAGE_MASK));
+	struct mmu_note *notes = (struct mmu_note *)(void *)op_table(pool->vm, pool->base);
 
-	return (struct mmu_note *)(void *)op_table(pool->vm, notes) +
-	       (at & ~PAGE_MASK) / sizeof(struct mmu_note);
+	return notes + (page.v - pool->base.v) / PAGE_SIZE;
 }

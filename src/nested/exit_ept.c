@@ -154,6 +154,8 @@ static always_inline enum nested_verdict refuse(struct nested_vcpu *n,
 		info->qualification = a->fault.qualification;
 		if (a->fault.convertible && becomes_ve(n, n->current, info))
 			return raise_ve(n, n->current, info);
+		n->current->awaited = GPA2(a->gpa.v & PAGE_MASK);
+		n->current->prefill = !n->current->prefill_vain;
 	}
 	return nested_reflect(n, info);
 }
@@ -176,8 +178,11 @@ enum nested_verdict nested_ept_exit(struct nested_vcpu *n, u32 reason)
 	if (a.verdict == EPT02_L0 &&
 	    !op_gpa1_fault(n->vm, a.fault.gpa1, a.qualification & EPTQ_WRITE))
 		op_vm_kill(n, "L2 uses memory that L0 cannot map");
-	if (a.verdict == EPT02_FILLED || a.verdict == EPT02_L0)
+	if (a.verdict == EPT02_FILLED || a.verdict == EPT02_L0) {
+		if ((a.gpa.v & PAGE_MASK) == n->current->awaited.v)
+			n->current->prefill_vain = false;	/* it would have served */
 		return absorb(n, a.qualification);
+	}
 	nested_read_exit_info(n, a.verdict == EPT02_LOG_FULL ? EXIT_PML_FULL : reason, &info);
 	return refuse(n, &a, &info);
 }

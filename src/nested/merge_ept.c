@@ -36,10 +36,24 @@ void nested_use_ept02(struct nested_vcpu *n, struct nested_vmcs *s, const struct
 	op_hw_write(n, VMCS_EPT_POINTER, e->eptp);
 }
 
+/*
+ * L1 had an EPT violation and enters again: it will have mapped what L2 wants.
+ * Found out here, that saves the fault and its exit.
+ */
+static void prefill(struct nested_vcpu *n, struct nested_vmcs *s, struct ept02 *e)
+{
+	s->prefill = false;
+	s->prefill_vain = !ept02_prefill(n->ept02s, e, s->awaited);
+}
+
 void nested_merge_ept(struct nested_vcpu *n, struct nested_vmcs *s)
 {
 	if (likely(nested_uses_ept(s))) {
-		nested_use_ept02(n, s, nested_ept02(n, s));
+		struct ept02 *e = nested_ept02(n, s);
+
+		if (unlikely(s->prefill))
+			prefill(n, s, e);
+		nested_use_ept02(n, s, e);
 	} else if (s->eptp02 != n->eptp01) {	/* both 0 without EPT */
 		s->eptp02 = n->eptp01;
 		op_hw_write(n, VMCS_EPT_POINTER, n->eptp01);

@@ -51,6 +51,9 @@ struct nested_vmcs {
 	u64 last_used;			/* for eviction */
 	struct ept02 *ept02;		/* of the last entry, if its role is still right */
 	u64 eptp02;			/* what vmcs02 holds */
+	gpa2_t awaited;			/* of the last EPT violation that L1 got: it may map it now */
+	bool prefill;			/* the next entry is to map it, too */
+	bool prefill_vain;		/* L1 maps nothing then: it emulates */
 	u64 own_cr0, own_cr4;		/* without EPT: L2's values, of the bits that are L0's */
 	hpa_t root02;			/* and what vmcs02 holds as CR3 */
 	u16 vpid02;			/* hardware VPID of the last entry */

@@ -27,6 +27,15 @@ static always_inline unsigned vm_window_index(gpa1_t gpa)
 	return (unsigned)(gpa.v >> PAGE_SHIFT) % VM_WINDOWS;
 }
 
+/* A pointer to what is at gpa, as far as its page reaches, or NULL; to be read. */
+static always_inline const void *vm_window_page(const struct vm_windows *windows, gpa1_t gpa)
+{
+	const struct vm_window *w = &windows->at[vm_window_index(gpa)];
+	u64 offset = gpa.v - w->base;
+
+	return likely(offset < w->size) ? w->ptr + offset : NULL;
+}
+
 /* A pointer to len bytes at gpa, or NULL if they are not in the window. */
 static always_inline void *vm_window_ptr(const struct vm_windows *windows, gpa1_t gpa, size_t len,
 					bool write)

@@ -263,6 +263,28 @@ static void rights_above_between_two_invepts(void **state)
 	machine_end(&m);
 }
 
+/* A fault elsewhere closes the table of the fault before: the next one there opens it again. */
+static void the_last_table_was_hidden(void **state)
+{
+	u64 pml4 = TABLES, pd = TABLES + 2 * PAGE_SIZE, ept, was;
+	struct ept02_fault out;
+	struct machine m;
+
+	(void)state;
+	small_pages(&m, &ept);
+	set_entry(&m, pd + 8, (DATA + SZ_2M) | MT_WB << 3 | 0x87);
+	set_entry(&m, PT + 5 * 8, 0);
+	was = entry_at(&m, pml4);
+	assert_int_equal(fault(&m, ept, 0, 1 | FINAL, &out), EPT02_FILLED);
+	set_entry(&m, pml4, was & ~EPT_W);
+	assert_int_equal(fault(&m, ept, SZ_2M, 1 | FINAL, &out), EPT02_FILLED);
+	set_entry(&m, pml4, was);
+	set_entry(&m, PT + 5 * 8, DATA | MT_WB << 3 | 7);
+	assert_int_equal(fault(&m, ept, 5 * PAGE_SIZE, 1 | FINAL, &out), EPT02_FILLED);
+	assert_int_equal(walk(&m, ept, 5 * PAGE_SIZE).hpa, DATA);
+	machine_end(&m);
+}
+
 /* What L0 takes away is gone for good, hidden or not. */
 static void memory_taken_from_hidden_tables(void **state)
 {
@@ -313,6 +335,7 @@ int main(void)
 		cmocka_unit_test(large_pages_stay),
 		cmocka_unit_test(rights_above_count),
 		cmocka_unit_test(rights_above_between_two_invepts),
+		cmocka_unit_test(the_last_table_was_hidden),
 		cmocka_unit_test(memory_taken_from_hidden_tables),
 		cmocka_unit_test(places_lost),
 	};

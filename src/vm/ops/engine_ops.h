@@ -45,8 +45,9 @@ static always_inline bool op_gpa1_read(struct vm *vm, gpa1_t a, void *dst, size_
 /* Memory of L1's within one page, to be read at once or as long as the epoch lasts; NULL: none. */
 static always_inline const void *op_gpa1_ptr(struct vm *vm, gpa1_t a, size_t len)
 {
-	const void *p = vm_window_ptr((const struct vm_windows *)vm, a, len, false);
+	const void *p = vm_window_page((const struct vm_windows *)vm, a);
 
+	(void)len;
 	return likely(p) ? p : vm_memory_ptr(vm, a, false);
 }
 
