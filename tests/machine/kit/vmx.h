@@ -83,6 +83,19 @@ u32 vm_run(struct vm *vm);
 void vm_skip(void);			/* the instruction that caused the exit */
 void vm_load(struct vm *vm);		/* makes its VMCS current */
 
+/* guest_mode.c */
+struct guest_mode {
+	const char *name;
+	u32 code_rights, data_rights;
+	enum { GUEST_PROTECTED, GUEST_COMPATIBILITY, GUEST_V86, GUEST_REAL } kind;
+	bool wide;	/* 32-bit code */
+};
+
+#define GUEST_MODES	5
+extern const struct guest_mode guest_modes[GUEST_MODES];
+/* After vm_reset(): segments, paging, RIP 0 in a CS with this base, RSP, RFLAGS. */
+void vm_set_mode(const struct guest_mode *m, u32 code_base);
+
 /* exits.c */
 const char *reason_name(u32 reason);
 /* The reason and every exit-information field that the SDM defines for it; no line end. */

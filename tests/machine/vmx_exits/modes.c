@@ -26,38 +26,8 @@ static const struct snippet {
 #undef SNIPPET
 };
 
-static const struct guest_mode {
-	const char *name;
-	u32 code_rights, data_rights;
-	enum { PROTECTED, COMPATIBILITY, V86_MODE, REAL_MODE } kind;
-	bool wide;	/* 32-bit code */
-} modes[] = {
-	{ "32-bit", 0x409b, 0xc093, PROTECTED, true },
-	{ "16-bit", 0x009b, 0x0093, PROTECTED, false },
-	{ "compatibility", 0x409b, 0xc093, COMPATIBILITY, true },
-	{ "virtual-8086", 0xf3, 0xf3, V86_MODE, false },
-	{ "real", 0x9b, 0x93, REAL_MODE, false },
-};
-
-static u32 directory[1024] __attribute__((aligned(4096)));
 static const struct guest_mode *mode;
 static u64 *root;
-
-static void set_segments(void)
-{
-	bool flat = mode->code_rights != mode->data_rights && mode->kind != REAL_MODE;
-	u32 limit = mode->wide ? 0xffffffff : 0xffff;
-
-	for (unsigned int i = 0; i < 6; i++) {
-		bool code = i == 1;
-
-		vmwrite(GUEST_ES + 2 * i, flat ? (code ? SEL_CODE32 : SEL_DATA32) :
-				       code ? CODE_AT >> 4 : 0);
-		vmwrite(GUEST_ES_BASE + 2 * i, code ? CODE_AT : 0);
-		vmwrite(GUEST_ES_LIMIT + 2 * i, code ? 0xffff : limit);
-		vmwrite(GUEST_ES_RIGHTS + 2 * i, code ? mode->code_rights : mode->data_rights);
-	}
-}
 
 static void set_controls(void)
 {
@@ -79,23 +49,14 @@ static void set_mode(struct vm *vm)
 
 	memcpy(vm->regs, registers, sizeof(registers));
 	set_controls();
-	set_segments();
-	vmwrite(GUEST_RIP, 0);
-	vmwrite(GUEST_RSP, 0x8000);
-	vmwrite(GUEST_RFLAGS, 2 | OVERFLOW | (mode->kind == V86_MODE ? BIT(17) : 0));
-	if (mode->kind == COMPATIBILITY)
-		return;
-	control_clear(ENTRY_CONTROLS, ENTRY_GUEST_64);
-	vmwrite(GUEST_CR4, (read_cr4() & ~CR4_PAE) | CR4_PSE);
-	vmwrite(GUEST_CR3, (u64)directory);
-	if (mode->kind == REAL_MODE)
-		vmwrite(GUEST_CR0, read_cr0() & ~(CR0_PG | CR0_PE));
+	vm_set_mode(mode, CODE_AT);
+	vmwrite(GUEST_RFLAGS, vmread(GUEST_RFLAGS) | OVERFLOW);
 }
 
 /* MOV DR exits before it asks for the CPL; INT n shows its #GP as met in a delivery. */
 static bool departs(const struct snippet *s)
 {
-	return mode->kind == V86_MODE && (s->code[0] == s16_dr || s->code[0] == s16_int);
+	return mode->kind == GUEST_V86 && (s->code[0] == s16_dr || s->code[0] == s16_int);
 }
 
 static void run_mode(struct vm *vm, const struct guest_mode *m)
@@ -114,11 +75,9 @@ static void run_mode(struct vm *vm, const struct guest_mode *m)
 
 void test_modes(struct vm *vm)
 {
-	for (u32 i = 0; i < 1024; i++)
-		directory[i] = i << 22 | 0x87;
 	*(u16 *)(u64)LMSW_SOURCE = 0xb;
 	root = ept_new();
 	ept_identity(root, BIT(32), 2 << 20);
-	for (unsigned int i = 0; i < ARRAY_SIZE(modes); i++)
-		run_mode(vm, &modes[i]);
+	for (unsigned int i = 0; i < GUEST_MODES; i++)
+		run_mode(vm, &guest_modes[i]);
 }

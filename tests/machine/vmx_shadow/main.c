@@ -4,9 +4,8 @@
  * Not here: a VM entry with a shadow VMCS current, which the emulator allows (SDM: Basic VM-Entry
  * Checks). SDM: "VMCS Types: Ordinary and Shadow", "VMREAD", "VMWRITE", "Guest Non-Register State".
  */
-#include "vmx.h"
+#include "vmx_shadow.h"
 
-#define ABSENT		0x3ffeul	/* no CPU has this field */
 #define UNMAPPED	0x7000000000ul
 #define DPL3		(3u << 5)
 
@@ -24,7 +23,8 @@ GUEST(read_rsp, "mov %rsp, %rbp; vmread %rcx, %rsp; mov %rsp, %rax; mov %rbp, %r
 GUEST(read_eax, "vmread %rcx, %rcx; mov %rcx, %rax");
 
 static u8 *reads, *writes;		/* the bitmaps */
-static u64 *shadow, *other;		/* shadow VMCSs */
+u64 *shadow;
+static u64 *other;	/* another shadow VMCS */
 static u64 *root;
 static bool with_ept;
 static u64 cell[4];
@@ -32,6 +32,12 @@ static u64 cell[4];
 static void allow(u8 *bitmap, u64 field)
 {
 	bitmap[field / 8] &= (u8)~(1u << field % 8);
+}
+
+void shadow_allow(u64 field)
+{
+	allow(reads, field);
+	allow(writes, field);
 }
 
 static u64 *new_shadow(void)
@@ -43,7 +49,7 @@ static u64 *new_shadow(void)
 	return region;
 }
 
-static void reset(struct vm *vm)
+void shadow_reset(struct vm *vm)
 {
 	vm_load(vm);
 	vm_reset(vm, NULL);
@@ -82,7 +88,7 @@ static void show(struct vm *vm, const char *text, const char *code, u64 field, u
 	vm->regs[RDX] = 0;
 }
 
-static u64 shadow_read(struct vm *vm, u64 *region, u64 field)
+u64 shadow_read(struct vm *vm, u64 *region, u64 field)
 {
 	u64 value;
 
@@ -92,7 +98,7 @@ static u64 shadow_read(struct vm *vm, u64 *region, u64 field)
 	return value;
 }
 
-static void shadow_write(struct vm *vm, u64 *region, u64 field, u64 value)
+void shadow_write(struct vm *vm, u64 *region, u64 field, u64 value)
 {
 	must(vmptrld((u64)region), "VMPTRLD");
 	vmwrite(field, value);
@@ -101,7 +107,7 @@ static void shadow_write(struct vm *vm, u64 *region, u64 field, u64 value)
 
 static void test_registers(struct vm *vm)
 {
-	reset(vm);
+	shadow_reset(vm);
 	shadow_write(vm, shadow, GUEST_RIP, 0x1111222233334444);
 	shadow_write(vm, shadow, GUEST_ES, 0x18);
 	shadow_write(vm, shadow, GUEST_ES_RIGHTS, 0x1c093);
@@ -142,7 +148,7 @@ static void test_fields(struct vm *vm)
 		VMCS_LINK, VMREAD_BITMAP, HOST_CR3, CR3_TARGET1,
 	};
 
-	reset(vm);
+	shadow_reset(vm);
 	memset(reads, 0, PAGE_SIZE);
 	memset(writes, 0, PAGE_SIZE);
 	for (unsigned int i = 0; i < ARRAY_SIZE(field); i++) {
@@ -166,7 +172,7 @@ static void test_fields(struct vm *vm)
 
 static void test_memory(struct vm *vm)
 {
-	reset(vm);
+	shadow_reset(vm);
 	allow(reads, GUEST_RSP);
 	allow(writes, GUEST_RSP);
 	cell[0] = cell[2] = ~0ul;
@@ -191,7 +197,7 @@ static void test_memory(struct vm *vm)
 
 static void test_privilege(struct vm *vm)
 {
-	reset(vm);
+	shadow_reset(vm);
 	allow(reads, GUEST_RIP);
 	vmwrite(GUEST_CS_RIGHTS, vmread(GUEST_CS_RIGHTS) | DPL3);
 	vmwrite(GUEST_SS_RIGHTS, vmread(GUEST_SS_RIGHTS) | DPL3);
@@ -204,7 +210,7 @@ static void test_privilege(struct vm *vm)
 
 static void test_links(struct vm *vm)
 {
-	reset(vm);
+	shadow_reset(vm);
 	allow(reads, GUEST_RIP);
 	allow(writes, GUEST_RIP);
 	allow(reads, ABSENT);
@@ -234,7 +240,7 @@ static void test_bitmaps(struct vm *vm)
 {
 	u8 *second = page_alloc();
 
-	reset(vm);
+	shadow_reset(vm);
 	show(vm, "not allowed", guest_read, CR0_MASK, 1);
 	allow(reads, CR0_MASK);
 	show(vm, "allowed now", guest_read, CR0_MASK, 1);
@@ -266,7 +272,7 @@ static void test_entries(struct vm *vm)
 
 	must(vmclear((u64)ordinary), "VMCLEAR");
 	*(u32 *)wrong ^= 1;
-	reset(vm);
+	shadow_reset(vm);
 	show_entry(vm, "link to a shadow VMCS", (u64)shadow);
 	show_entry(vm, "link to an ordinary VMCS", (u64)ordinary);
 	show_entry(vm, "link to another revision", (u64)wrong);
@@ -292,7 +298,7 @@ static void test_many(struct vm *vm)
 	static u64 *region[40];
 	unsigned int wrong = 0;
 
-	reset(vm);
+	shadow_reset(vm);
 	allow(writes, GUEST_RIP);
 	for (unsigned int i = 0; i < ARRAY_SIZE(region); i++) {
 		region[i] = new_shadow();
@@ -332,6 +338,7 @@ int main(void)
 		test_bitmaps(&vm);
 		test_entries(&vm);
 	}
+	test_modes(&vm);
 	test_many(&vm);
 	vmx_off();
 	print("all done\n");
