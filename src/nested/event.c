@@ -86,26 +86,32 @@ enum nested_verdict nested_l2_nmi(struct nested_vcpu *n)
 	});
 }
 
-/*
- * SDM 3C "Other Causes of VM Exits": at once after the entry, if that succeeds. Wait-for-SIPI
- * blocks it. The event that an entry injects comes first, so the INIT waits for the next.
- */
-enum nested_verdict nested_l2_init(struct nested_vcpu *n)
+/* A state that was never entered must be one that the hardware would enter. */
+static bool is_enterable(struct nested_vcpu *n, struct nested_vmcs *s)
 {
-	struct nested_vmcs *s = n->current;
 	struct check_failure f;
 	struct check_env e;
-	bool enters;
+	bool good;
 
-	if ((s->v[VF_ENTRY_INTR_INFO] & INTR_VALID) ||
-	    s->v[VF_GUEST_ACTIVITY] == ACTIVITY_WAIT_SIPI)
-		return NESTED_RESUME;
 	op_hw_load(n, n->vmcs01);
 	nested_sync_cold(n, s);
 	nested_check_env(n, s, &e);
-	enters = nested_check_guest(&e, &f);
+	good = nested_check_guest(&e, &f);
 	op_hw_load(n, s->vmcs02);
-	if (!enters)
+	return good;
+}
+
+/*
+ * SDM 3C "Other Causes of VM Exits": at once after the entry, if that succeeds, and
+ * behind the event that it injects. Wait-for-SIPI blocks it.
+ */
+enum nested_verdict nested_l2_init(struct nested_vcpu *n, bool entered)
+{
+	struct nested_vmcs *s = n->current;
+
+	if ((op_hw_read(n, VMCS_ENTRY_INTR_INFO) & INTR_VALID) ||
+	    op_hw_read(n, VMCS_GUEST_ACTIVITY) == ACTIVITY_WAIT_SIPI ||
+	    (!entered && !is_enterable(n, s)))
 		return NESTED_RESUME;
 	s->launched = true;
 	return synthetic_exit(n, (struct nested_exit_info){ .reason = EXIT_INIT });

@@ -218,7 +218,7 @@ static bool owns_field(struct nested_vcpu *n, bool write)
 
 /* The owner column; owner names as in exits.def. */
 enum owner {
-	OWNER_nobody, OWNER_L1, OWNER_io, OWNER_msr, OWNER_field, OWNER_cr, OWNER_invlpg,
+	OWNER_nobody, OWNER_L1, OWNER_mtf, OWNER_io, OWNER_msr, OWNER_field, OWNER_cr, OWNER_invlpg,
 	/* These decide more than whose it is: settled_by_l0(). */
 	OWNER_exception, OWNER_ept, OWNER_vmfunc,
 };
@@ -233,6 +233,7 @@ static bool l1_owns(struct nested_vcpu *n, u32 basic)
 	switch ((enum owner)exit_owner[basic]) {
 	case OWNER_L1: return true;
 	case OWNER_exception: return owns_exception(n);
+	case OWNER_mtf: return n->current->v[VF_PROC_CONTROLS] & PROC_MTF;
 	case OWNER_io: return owns_io(n);
 	case OWNER_msr: return owns_msr(n, basic == EXIT_MSR_WRITE);
 	case OWNER_field: return owns_field(n, basic == EXIT_VMWRITE);

@@ -216,10 +216,10 @@ enum nested_verdict nested_l2_stepped(struct nested_vcpu *n);
 /* An NMI that arrived while L0 ran and L2 is to be resumed. */
 enum nested_verdict nested_l2_nmi(struct nested_vcpu *n);
 /*
- * An INIT has waited for the end of VMX root operation, and L2 is to be entered.
- * NESTED_RESUME: it must wait on.
+ * An INIT has waited for the end of VMX root operation, and L2 is to be entered, or
+ * has been. NESTED_RESUME: it must wait on.
  */
-enum nested_verdict nested_l2_init(struct nested_vcpu *n);
+enum nested_verdict nested_l2_init(struct nested_vcpu *n, bool entered);
 
 /* bitmaps.c: L1 (or its guest) writes to a page that op_gpa1_watch() protects. */
 void nested_page_written(struct nested_vcpu *n, gpa1_t page);

@@ -130,8 +130,7 @@ static __attribute__((noinline)) void commit(struct vcpu *v, struct outcome o)
 		vm_kill(v->vm, "the engine gave up");
 		break;
 	case OUT_ENTER_L2:
-		if (unlikely(v->init_pending))
-			vm_init_l2(v);
+		vm_init_l2(v, false);	/* else nothing is left to do */
 		break;
 	case OUT_ENTRY_FAIL:
 	case OUT_INTERRUPTED:
@@ -148,7 +147,7 @@ void vm_exit_vmx(struct vcpu *v)
 	if (likely(o.kind == OUT_OK)) {
 		nested_commit_ok(n);
 		vcpu_done(v);
-	} else if (o.kind != OUT_ENTER_L2) {
+	} else if (o.kind != OUT_ENTER_L2 || unlikely(v->init_pending)) {
 		commit(v, o);
 	}
 }

@@ -7,6 +7,7 @@
 #include "cpu/cpu.h"
 #include "vm/cr.h"
 #include "vm/exits.h"
+#include "vm/nmi.h"
 #include "vm/regs.h"
 
 #define AR_REAL_DATA (3u | AR_S | AR_P)
@@ -87,10 +88,12 @@ void vm_exit_init(struct vcpu *v)
 		vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_SIPI);
 }
 
-void vm_init_l2(struct vcpu *v)
+void vm_init_l2(struct vcpu *v, bool entered)
 {
-	if (nested_l2_init(&v->nested) == NESTED_REFLECTED)
+	if (nested_l2_init(&v->nested, entered) == NESTED_REFLECTED)
 		v->init_pending = false;
+	else
+		vm_come_back(v);
 }
 
 void vm_exit_sipi(struct vcpu *v)

@@ -6,8 +6,8 @@
 /* Writes the state after INIT into the current VMCS (vmcs01); the CPU is active. */
 void vm_init_state(struct vcpu *v);
 
-/* An INIT waits, and VMX root operation ends by an entry with vmcs02 (current). */
-void vm_init_l2(struct vcpu *v);
+/* An INIT waits, and L2 is to be entered, or has been; vmcs02 is current. */
+void vm_init_l2(struct vcpu *v, bool entered);
 
 /* Access rights in VMCS format. */
 void vm_set_segment(enum x86_seg s, u16 selector, u64 base, u32 limit, u32 ar);

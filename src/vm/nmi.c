@@ -8,16 +8,13 @@
 #include "vm/nmi.h"
 
 #include "vm/exits.h"
+#include "vm/init.h"
 #include "vm/regs.h"
 
-static void ask_to_come_back(struct vcpu *v, bool again)
+void vm_come_back(struct vcpu *v)
 {
-	u64 proc = vmx_read(VMCS_PROC_CONTROLS);
-
-	if (!(v->vm->hw.proc.may & PROC_MTF))
-		return;		/* the next exit will do */
-	proc = again ? proc | PROC_MTF : proc & ~(u64)PROC_MTF;
-	vmx_write(VMCS_PROC_CONTROLS, proc);
+	if (v->vm->hw.proc.may & PROC_MTF)	/* else the next exit will do */
+		vmx_write(VMCS_PROC_CONTROLS, vmx_read(VMCS_PROC_CONTROLS) | PROC_MTF);
 }
 
 static bool injecting(void)
@@ -43,9 +40,11 @@ static void deliver_to_l2(struct vcpu *v)
 	struct pcpu *p = v->pcpu;
 	bool exits = vmx_read(VMCS_PIN_CONTROLS) & PIN_NMI;
 
-	if (injecting() || vmx_read(VMCS_GUEST_ACTIVITY) == ACTIVITY_WAIT_SIPI)
+	if (vmx_read(VMCS_GUEST_ACTIVITY) == ACTIVITY_WAIT_SIPI)
 		return;
-	if (p->mc_pending) {
+	if (injecting()) {
+		vm_come_back(v);
+	} else if (p->mc_pending) {
 		p->mc_pending = 0;
 		vcpu_fault(v, (struct outcome){ .kind = OUT_FAULT, .vector = X86_MC });
 	} else if (p->nmi_pending && (exits || !blocked())) {
@@ -63,7 +62,7 @@ void vm_deliver_pending(struct vcpu *v)
 		return;
 	}
 	if (injecting() || blocked()) {
-		ask_to_come_back(v, true);
+		vm_come_back(v);
 	} else if (p->mc_pending) {
 		p->mc_pending = 0;
 		inject(INTR_TYPE_HW_EXCEPTION | X86_MC);
@@ -75,5 +74,7 @@ void vm_deliver_pending(struct vcpu *v)
 
 void vm_exit_monitor_trap(struct vcpu *v)
 {
-	ask_to_come_back(v, false);
+	vmx_write(VMCS_PROC_CONTROLS, vmx_read(VMCS_PROC_CONTROLS) & ~(u64)PROC_MTF);
+	if (v->nested.in_l2 && v->init_pending)
+		vm_init_l2(v, true);
 }

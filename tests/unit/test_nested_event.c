@@ -254,7 +254,7 @@ static void an_init_that_came_to_L0(void **state)
 		FX12_WRITE(&f, GUEST_RIP, 0x1230);
 		FX12_WRITE(&f, GUEST_ACTIVITY, ACTIVITY_HLT);
 		fx_enter(&f);
-		assert_int_equal(nested_l2_init(&f.n), NESTED_REFLECTED);
+		assert_int_equal(nested_l2_init(&f.n, false), NESTED_REFLECTED);
 		assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_INIT);
 		assert_int_equal(FX12_READ(&f, EXIT_INTR_INFO), 0);
 		assert_int_equal(FX12_READ(&f, GUEST_RIP), 0x1230);
@@ -275,18 +275,24 @@ static void an_init_waits(void **state)
 	fx_start(&f, B64, false);
 	inject(NMI, 0, 0);
 	fx_enter(&f);
-	assert_int_equal(nested_l2_init(&f.n), NESTED_RESUME);
+	assert_int_equal(nested_l2_init(&f.n, false), NESTED_RESUME);
 	assert_int_equal(FX02(&f, ENTRY_INTR_INFO), NMI);
-	fx_exit_to_l1(&f);
+	/* The event has been delivered, and L0 asked to be told. */
+	FX02(&f, GUEST_RIP) = 0x5550;
+	assert_int_equal(fx_exit(&f, EXIT_MONITOR_TRAP), NESTED_L0);
+	assert_int_equal(nested_l2_init(&f.n, true), NESTED_REFLECTED);
+	assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_INIT);
+	assert_int_equal(FX12_READ(&f, GUEST_RIP), 0x5550);
+	assert_int_equal(FX12_READ(&f, ENTRY_INTR_INFO), NMI & ~INTR_VALID);
 	FX12_WRITE(&f, GUEST_ACTIVITY, ACTIVITY_WAIT_SIPI);
 	fx_enter(&f);
-	assert_int_equal(nested_l2_init(&f.n), NESTED_RESUME);
+	assert_int_equal(nested_l2_init(&f.n, false), NESTED_RESUME);
 	fx_exit_to_l1(&f);
 	/* An entry that is going to fail does so first. */
 	FX12_WRITE(&f, GUEST_ACTIVITY, ACTIVITY_ACTIVE);
 	FX12_WRITE(&f, GUEST_RFLAGS, 0);
 	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMRESUME).kind, OUT_ENTER_L2);
-	assert_int_equal(nested_l2_init(&f.n), NESTED_RESUME);
+	assert_int_equal(nested_l2_init(&f.n, false), NESTED_RESUME);
 	assert_true(f.n.in_l2);
 	assert_int_equal(f.hw.loaded->at.v, FX_SLOT(&f)->vmcs02.v);
 	assert_int_equal(fx_exit(&f, EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE),

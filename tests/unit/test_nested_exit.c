@@ -43,7 +43,7 @@ static void exit_information_is_passed_on(void **state)
 	(void)state;
 	fx_start(&f, B64, false);
 	set_bits(VF_PIN_CONTROLS, 0, PIN_EXTERNAL_INTERRUPT | PIN_NMI);
-	set_bits(VF_PROC_CONTROLS, 0, PROC_UNCOND_IO);
+	set_bits(VF_PROC_CONTROLS, 0, PROC_UNCOND_IO | PROC_MTF);
 	FX12_WRITE(&f, EXCEPTION_BITMAP, ~0u);
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct info_row *r = &rows[i];
@@ -107,8 +107,8 @@ static void each_reason_has_one_owner(void **state)
 			enum nested_verdict verdict, expect = NESTED_REFLECTED;
 
 			set_bits(VF_PIN_CONTROLS, PIN_NMI, asked ? PIN_NMI : 0);
-			set_bits(VF_PROC_CONTROLS, PROC_UNCOND_IO | PROC_MSR_BITMAPS,
-				 asked ? PROC_UNCOND_IO : PROC_MSR_BITMAPS);
+			set_bits(VF_PROC_CONTROLS, PROC_UNCOND_IO | PROC_MSR_BITMAPS | PROC_MTF,
+				 asked ? PROC_UNCOND_IO | PROC_MTF : PROC_MSR_BITMAPS);
 			FX12_WRITE(&f, MSR_BITMAP, FX_PAGE(2));
 			FX12_WRITE(&f, EXCEPTION_BITMAP, asked ? ~0u : 0);
 			fx_enter(&f);

@@ -44,6 +44,13 @@ static void show(struct vm *vm, const char *text)
 	print(" rip=+%lu rbx=%lx\n", vmread(GUEST_RIP) - (u64)i_nothing, vm->regs[RBX]);
 }
 
+static u64 gate_offset(u32 vector)
+{
+	u64 low = idt[vector].low;
+
+	return (low & 0xffff) | (low >> 32 & 0xffff0000) | idt[vector].high << 32;
+}
+
 static void test_entries(struct vm *vm)
 {
 	vm_reset(vm, i_nothing);
@@ -67,6 +74,12 @@ static void test_entries(struct vm *vm)
 	send_init();
 	show(vm, "INIT, HLT");
 	print("  activity=%lu\n", vmread(GUEST_ACTIVITY));
+	vm_reset(vm, i_nothing);
+	vmwrite(ENTRY_INTR_INFO, INTR_VALID | INTR_HARDWARE | 6);
+	send_init();
+	print("INIT, #UD injected: ");
+	print_exit(vm, vm_run(vm));
+	print(" delivered: %u\n", vmread(GUEST_RIP) == gate_offset(6) && !(vmread(ENTRY_INTR_INFO) & INTR_VALID));
 }
 
 static void test_vmxoff(void)
