@@ -84,27 +84,48 @@ static struct insn_outcome read_insn(FILE *f)
 	return o;
 }
 
+/* True: they differ, and that is neither explained nor more than can be shown. */
+static bool insn_differs(struct judge *j, struct totals *t, const struct insn_vector *x,
+			 struct insn_outcome got, struct insn_outcome wanted)
+{
+	int row;
+
+	t->vectors++;
+	t->instructions[got.did]++;
+	if (wanted.did == got.did && wanted.error == got.error && wanted.rest == got.rest)
+		return false;
+	row = departure_of_insn(j, x, got);
+	if (row < 0)
+		return t->unexplained++ < MOST_SHOWN;
+	t->explained++;
+	t->by_departure[row]++;
+	return false;
+}
+
 static void judge_insn(struct judge *j, struct totals *t, u64 seed, u64 number, FILE *f, u32 *sum)
 {
 	struct insn_outcome wanted, got;
 	struct insn_vector x;
-	int row;
 
 	gen_insn(&j->world, seed, number, &x);
 	*sum = gen_insn_sum(*sum, &x);
 	wanted = insn_judge(&x);
 	got = read_insn(f);
-	t->vectors++;
-	t->instructions[got.did]++;
-	if (wanted.did == got.did && wanted.error == got.error && wanted.rest == got.rest)
-		return;
-	row = departure_of_insn(j, &x, got);
-	if (row >= 0) {
-		t->explained++;
-		t->by_departure[row]++;
-	} else if (t->unexplained++ < MOST_SHOWN) {
+	if (insn_differs(j, t, &x, got, wanted))
 		print_insn(seed, number, &x, got, wanted);
-	}
+}
+
+static void judge_mode(struct judge *j, struct totals *t, u64 seed, u64 number, FILE *f, u32 *sum)
+{
+	struct insn_outcome wanted, got;
+	struct mode_vector m;
+
+	gen_mode_vector(&j->world, seed, number, &m);
+	*sum = gen_mode_sum(*sum, &m);
+	wanted = mode_judge(&m);
+	got = read_insn(f);
+	if (insn_differs(j, t, &m.x, got, wanted))
+		print_mode(seed, number, &m, got, wanted);
 }
 
 static void judge_entry(struct judge *j, struct totals *t, u64 seed, u64 number, FILE *f, u32 *sum)
@@ -159,6 +180,7 @@ static const struct kind {
 	{ "entries", NULL, judge_entry, NULL },
 	{ "exits", exit_l1_init, judge_exit, exit_l1_end },
 	{ "instructions", insn_l1_init, judge_insn, insn_l1_end },
+	{ "modes", insn_l1_init, judge_mode, insn_l1_end },
 };
 
 static const struct kind *kind_of(const char *name)

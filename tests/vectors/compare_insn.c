@@ -13,14 +13,12 @@
 #define REGION(n) HPA(HOME + (u64)(n) * PAGE_SIZE)
 #define FLAGS 0x8d5ull
 
-static struct insn_l1 {
-	struct gen_world world;
-	struct vm vm;
-	struct hw_model hw;
-	struct nested_vcpu n;
-	struct ept02_set ept02s;
-	u64 gpr[GPR_COUNT];
-} l1;
+static struct insn_l1 l1;
+
+struct insn_l1 *insn_l1(void)
+{
+	return &l1;
+}
 
 static u64 page(enum gen_page n)
 {
@@ -48,14 +46,14 @@ static void give_all(void)
 }
 
 /* 64-bit mode, flat. */
-static void start_state(void)
+void insn_l1_64_bit(void)
 {
 	const u64 *w = l1.world.w;
 
 	hw_write(&l1.hw, VMCS_GUEST_CR0, w[W_CR0]);
-	hw_write(&l1.hw, VMCS_GUEST_CR3, page(PAGE_ROOT));
+	hw_write(&l1.hw, l1.n.at.cr3, page(PAGE_ROOT));
 	hw_write(&l1.hw, VMCS_GUEST_CR4, w[W_CR4]);
-	hw_write(&l1.hw, VMCS_GUEST_EFER, w[W_EFER]);
+	hw_write(&l1.hw, l1.n.at.efer, w[W_EFER]);
 	hw_write(&l1.hw, VMCS_VMCS_LINK_POINTER, ~0ull);
 	hw_write(&l1.hw, VMCS_GUEST_FS_BASE, WINDOW);
 	for (u32 s = SEG_ES; s <= SEG_GS; s++)
@@ -85,7 +83,7 @@ void insn_l1_init(const struct gen_world *world)
 		hw_region_add(&l1.hw, REGION(1 + i), false);
 	}
 	hw_load(&l1.hw, l1.n.vmcs01);
-	start_state();
+	insn_l1_64_bit();
 }
 
 void insn_l1_end(void)
@@ -102,12 +100,13 @@ static void privilege(bool user)
 }
 
 static bool after_mov_ss;	/* the next instruction follows one */
+static u64 other_flags;		/* its RFLAGS, but for status flags */
 
 static struct outcome instruction(u32 reason, u32 info, u64 displacement)
 {
 	struct outcome o;
 
-	hw_write(&l1.hw, VMCS_GUEST_RFLAGS, RFLAGS_FIXED | FLAGS);
+	hw_write(&l1.hw, VMCS_GUEST_RFLAGS, RFLAGS_FIXED | FLAGS | other_flags);
 	hw_write(&l1.hw, VMCS_GUEST_INTERRUPTIBILITY, after_mov_ss ? BLOCKED_BY_MOV_SS : 0);
 	hw_write(&l1.hw, VMCS_EXIT_INSTR_INFO, info);
 	hw_write(&l1.hw, VMCS_EXIT_QUALIFICATION, displacement);
@@ -135,7 +134,7 @@ static void with_memory(u32 reason, u64 value)
 	}
 }
 
-static void bring_into(enum insn_state state)
+void insn_l1_bring_into(enum insn_state state)
 {
 	privilege(false);
 	if (state == STATE_OFF) {
@@ -187,7 +186,7 @@ static void load_registers(const struct insn_vector *x)
 	l1.gpr[GPR_RBP] = x->rbp;
 }
 
-static u8 what_it_did(struct outcome o)
+u8 insn_l1_did(struct outcome o)
 {
 	if (o.kind == OUT_FAULT)
 		return (u8)(INSN_FAULT + o.vector);
@@ -202,30 +201,45 @@ static u8 what_it_did(struct outcome o)
 	return OUTCOME_ODD;
 }
 
+void insn_l1_prepare(const struct insn_vector *x)
+{
+	insn_l1_bring_into(x->state);
+	if (x->insn != INSN_VMREAD || x->state != STATE_CURRENT)
+		return;
+	load_registers(x);
+	l1.gpr[GPR_RCX] = x->prepared;
+	instruction(EXIT_VMWRITE, (u32)GPR_RDX << 28 | BIT32(10) | (u32)GPR_RCX << 3, 0);
+}
+
+struct outcome insn_l1_run(enum insn_kind insn, u32 info, u64 displacement, u64 flags)
+{
+	struct outcome o;
+
+	other_flags = flags;
+	o = instruction(reasons[insn], info, displacement);
+	other_flags = 0;
+	return o;
+}
+
 struct insn_outcome insn_judge(const struct insn_vector *x)
 {
 	struct insn_outcome r = { 0 };
 	struct outcome o;
 	u64 value, pointer;
 
-	bring_into(x->state);
-	if (x->insn == INSN_VMREAD && x->state == STATE_CURRENT) {
-		load_registers(x);
-		l1.gpr[GPR_RCX] = x->prepared;
-		instruction(EXIT_VMWRITE, (u32)GPR_RDX << 28 | BIT32(10) | (u32)GPR_RCX << 3, 0);
-	}
+	insn_l1_prepare(x);
 	gen_insn_place(scratch(), x);
 	load_registers(x);
 	privilege(x->user);
 	after_mov_ss = x->insn >= INSN_VMLAUNCH && x->form == FORM_RBP;
 	o = instruction(reasons[x->insn], information(x), x->form == FORM_INDEX ? 0x10 : 0);
 	after_mov_ss = false;
-	r.did = what_it_did(o);
+	r.did = insn_l1_did(o);
 	r.error = o.kind == OUT_FAULT && o.has_error_code ? (u8)o.error_code : 0;
 	value = r.did == INSN_FAULT + X86_PF ? o.value : r.did == INSN_OK ? l1.gpr[GPR_RCX] : 0;
 	pointer = !l1.n.vmxon ? 1 : l1.n.current ? l1.n.current->gpa.v : ~0ull;
 	r.rest = gen_insn_rest(value, pointer - page(PAGE_ZERO), gen_insn_memory(scratch()));
 	if (x->insn == INSN_VMXON)
-		bring_into(STATE_OFF);
+		insn_l1_bring_into(STATE_OFF);
 	return r;
 }

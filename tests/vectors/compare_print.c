@@ -114,6 +114,25 @@ void print_insn(u64 seed, u64 number, const struct insn_vector *x, struct insn_o
 	       (unsigned long long)x->rcx, (unsigned long long)x->prepared);
 }
 
+void print_mode(u64 seed, u64 number, const struct mode_vector *m, struct insn_outcome got,
+		struct insn_outcome wanted)
+{
+	const struct gen_mode *mode = &gen_modes[m->mode];
+	const struct mode_segment *s = &m->segment;
+	static const char *const formats[] = { "32-bit", "PAE", "64-bit" };
+
+	print_insn(seed, number, &m->x, got, wanted);
+	printf("  %u-bit%s%s, %s paging%s%s; error %#x and %#x; code", mode->bits, mode->user ? ", CPL 3" : "",
+	       mode->v86 ? ", virtual-8086" : mode->real ? ", real" : "", mode->paging ? formats[mode->format] : "no",
+	       s->own ? ", own segment" : "", s->null ? " (null)" : "", got.error, wanted.error);
+	for (unsigned i = 0; i < m->length; i++)
+		printf(" %02x", m->code[i]);
+	printf("\n  segment %u base %#x limit %#x type %#x\n ", s->index, s->base, s->limit, s->type);
+	for (unsigned i = 0; i < 8; i++)
+		printf(" %x", m->gpr[i]);
+	printf("\n");
+}
+
 void print_counts(const struct totals *t)
 {
 	for (unsigned o = 0; o < 256; o++)

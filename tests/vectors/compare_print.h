@@ -17,6 +17,8 @@ void print_entry(struct judge *j, u64 seed, u64 number, u8 got, const struct ver
 		 const struct verdict *emulator);
 void print_insn(u64 seed, u64 number, const struct insn_vector *x, struct insn_outcome got,
 		struct insn_outcome wanted);
+void print_mode(u64 seed, u64 number, const struct mode_vector *m, struct insn_outcome got,
+		struct insn_outcome wanted);
 void print_exit(struct judge *j, u64 seed, u64 number, const struct exit_vector *x, u8 outcome);
 void print_counts(const struct totals *t);
 /* How many checks no vector shows to be alive: those, or all. */

@@ -257,4 +257,5 @@ void gen_fill(const struct gen_world *world, void *to)
 	fill_pdptes(area, world);
 	gen_fill_window(world, area);
 	gen_fill_exits(world, area);
+	gen_fill_modes(world, area);
 }

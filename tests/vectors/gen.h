@@ -43,7 +43,8 @@ enum gen_page {
 	PAGE_DATA = PAGE_WINDOW + 3,	/* three pages of operands */
 	PAGE_END = PAGE_DATA + 2,
 	PAGE_EXITS,		/* what gen_exit.h names */
-	PAGE_COUNT = PAGE_EXITS + 24,
+	PAGE_MODES = PAGE_EXITS + 24,	/* what gen_mode.h names */
+	PAGE_COUNT = PAGE_MODES + 5,
 };
 #define GEN_PAGE_SIZE 4096u
 #define GEN_VTPR 0x50u

@@ -20,7 +20,7 @@ enum exit_page {
 	XP_ENTRY_LIST, XP_STORE_LIST, XP_LOAD_LIST,
 	XP_COUNT,
 };
-_Static_assert(XP_COUNT <= PAGE_COUNT - PAGE_EXITS, "the scratch area holds them");
+_Static_assert(XP_COUNT <= PAGE_MODES - PAGE_EXITS, "the scratch area holds them");
 
 /* Linear addresses; the same are guest-physical where there is no paging. */
 #define XA_CODE 0x8000u

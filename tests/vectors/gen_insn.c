@@ -20,6 +20,13 @@ static void put64(u8 *area, unsigned page, unsigned at, u64 value)
 	gen_put(area, page, at, value, 8);
 }
 
+u64 gen_window_entry(const struct gen_world *world, unsigned i)
+{
+	if (!(window[i].bits & P))
+		return 0;
+	return (world->w[W_SCRATCH] + window[i].page * GEN_PAGE_SIZE) | window[i].bits | AD;
+}
+
 void gen_fill_window(const struct gen_world *world, u8 *area)
 {
 	u64 scratch = world->w[W_SCRATCH], upper = P | RW | US | AD;
@@ -28,8 +35,7 @@ void gen_fill_window(const struct gen_world *world, u8 *area)
 	put64(area, PAGE_WINDOW, 0, (scratch + (PAGE_WINDOW + 1) * GEN_PAGE_SIZE) | upper);
 	put64(area, PAGE_WINDOW + 1, 0, (scratch + (PAGE_WINDOW + 2) * GEN_PAGE_SIZE) | upper);
 	for (unsigned i = 0; i < WINDOW_PAGES; i++)
-		put64(area, PAGE_WINDOW + 2, i * 8, window[i].bits & P ?
-		      (scratch + window[i].page * GEN_PAGE_SIZE) | window[i].bits | AD : 0);
+		put64(area, PAGE_WINDOW + 2, i * 8, gen_window_entry(world, i));
 }
 
 static u64 region(struct gen *g)
@@ -70,7 +76,7 @@ static u64 target(struct gen *g)
 }
 
 /* What is in memory and in RDX, for the instruction to find right or wrong. */
-static void operands(struct gen *g, struct insn_vector *x)
+void gen_insn_operands(struct gen *g, struct insn_vector *x)
 {
 	x->rdx = x->insn <= INSN_VMWRITE ? encoding(g) : PICK(g, 0, 1, 1, 2, 2, 3, 4, BIT(32), BIT(63));
 	x->operand[1] = gen_one_in(g, 2) ? 0 : gen_linear(g);
@@ -121,7 +127,7 @@ void gen_insn(const struct gen_world *world, uint64_t seed, uint64_t number, str
 		x->state = STATE_ROOT;	/* the emulator stops where it should fail */
 	x->user = gen_one_in(g, 24);
 	x->prepared = gen_random(g);
-	operands(g, x);
+	gen_insn_operands(g, x);
 	address(g, x);
 	x->rcx = x->operand[0];
 }

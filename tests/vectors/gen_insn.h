@@ -33,6 +33,7 @@ struct insn_vector {
 	enum insn_form form;
 	enum insn_state state;
 	_Bool user;		/* at CPL 3 */
+	_Bool unpaged;		/* CR0.PG is 0 */
 	uint64_t rax, rbp, rcx, rdx, rsi;
 	uint64_t target;	/* the linear address that they come to */
 	uint64_t operand[2];	/* what memory holds there, where there is any */

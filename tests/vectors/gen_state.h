@@ -105,12 +105,17 @@ static inline void gen_put(u8 *area, unsigned page, unsigned at, u64 value, unsi
 /* gen_insn.c, gen_exit_memory.c: their tables in the scratch area. */
 void gen_fill_window(const struct gen_world *world, u8 *area);
 void gen_fill_exits(const struct gen_world *world, u8 *area);
+void gen_fill_modes(const struct gen_world *world, u8 *area);	/* gen_mode.c */
+/* gen_insn.c: page i of the window. */
+u64 gen_window_entry(const struct gen_world *world, unsigned i);
 
 /* gen_base.c: a valid state; gen_controls.c, gen_host.c, gen_guest.c: what breaks it. */
 void gen_base(struct gen *g);
 typedef void (*gen_mutator)(struct gen *g);
 extern const gen_mutator gen_control_mutators[], gen_host_mutators[], gen_guest_mutators[];
 extern const unsigned gen_control_mutator_count, gen_host_mutator_count, gen_guest_mutator_count;
+struct insn_vector;
+void gen_insn_operands(struct gen *g, struct insn_vector *x);	/* what memory and RDX hold */
 struct exit_vector;
 void gen_exit_code(struct gen *g, struct exit_vector *x);	/* gen_exit_code.c */
 void gen_pat(struct gen *g, u64 *pat);	/* gen_host.c */

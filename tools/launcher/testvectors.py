@@ -14,8 +14,8 @@ from launcher.testcase import Case, Outcome
 NAME = "vectors"
 # How many of each kind of tests/vectors/run, on each of its models.
 COUNTS = {
-    "corei7_skylake_x": {"entries": 40000, "exits": 5000, "instructions": 10000},
-    "core2_penryn_t9600": {"entries": 40000, "instructions": 10000},
+    "corei7_skylake_x": {"entries": 40000, "exits": 4000, "instructions": 6000, "modes": 4000},
+    "core2_penryn_t9600": {"entries": 40000, "instructions": 6000, "modes": 4000},
     "tigerlake": {"entries": 15000},
 }
 CHECKS = "checks"           # all of them together: is every check of VM entry alive?

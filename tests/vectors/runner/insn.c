@@ -20,7 +20,7 @@ static u64 page(enum gen_page n)
 	return scratch + n * PAGE_SIZE;
 }
 
-static void bring_into(enum insn_state state)
+void insn_bring_into(enum insn_state state)
 {
 	u64 current = is_on ? vmptrst() : ~0ull;
 
@@ -65,7 +65,7 @@ static u64 pointer_after(void)
 	return is_on ? pointer : 1;
 }
 
-static void put_outcome(struct insn_outcome o)
+void insn_put_outcome(struct insn_outcome o)
 {
 	put_char((char)o.did);
 	put_char((char)(0x30 + (o.error & 0x3f)));
@@ -79,7 +79,7 @@ static struct insn_outcome execute(const struct insn_vector *x)
 	u64 registers[] = { x->rax, x->rcx, x->rdx, x->rsi, x->rbp }, value;
 	struct insn_outcome o = { 0 };
 
-	bring_into(x->state);
+	insn_bring_into(x->state);
 	if (x->insn == INSN_VMREAD && x->state == STATE_CURRENT)
 		vmwrite_try(x->rdx, x->prepared);
 	gen_insn_place((void *)scratch, x);
@@ -95,8 +95,13 @@ static struct insn_outcome execute(const struct insn_vector *x)
 	value = trap_last.vector == 14 ? trap_last.cr2 : o.did == INSN_OK ? registers[1] : 0;
 	o.rest = gen_insn_rest(value, pointer_after() - scratch, gen_insn_memory((void *)scratch));
 	if (x->insn == INSN_VMXON)	/* its region may be another */
-		bring_into(STATE_OFF);
+		insn_bring_into(STATE_OFF);
 	return o;
+}
+
+void insn_init(const struct gen_world *world)
+{
+	scratch = world->w[W_SCRATCH];
 }
 
 void insn_run(const struct gen_world *world, u64 seed, u64 from, u64 count)
@@ -105,14 +110,14 @@ void insn_run(const struct gen_world *world, u64 seed, u64 from, u64 count)
 	u32 sum = 0;
 	u64 *root = (u64 *)world->w[W_CR3];
 
-	scratch = world->w[W_SCRATCH];
+	insn_init(world);
 	root[1] = root[0] | BIT(2);
 	root[WINDOW >> 39] = ((u64 *)page(PAGE_ROOT))[WINDOW >> 39];
 	wrmsr(MSR_FS_BASE, WINDOW);
 	for (u64 i = from; i < from + count; i++) {
 		gen_insn(world, seed, i, &x);
 		sum = gen_insn_sum(sum, &x);
-		put_outcome(execute(&x));
+		insn_put_outcome(execute(&x));
 		if ((i + 1 - from) % GEN_BLOCK == 0 || i + 1 == from + count) {
 			print("\n%08x\n", sum);
 			sum = 0;

@@ -2,7 +2,7 @@
  * Executes vectors with the machine's own VMX and writes what became of each, a
  * few bytes apiece, to port 0xE9. Command line: seed=S from=N, and how many of each
  * kind: entries=N, exits=N for those of gen_exit.h, instructions=N for those of
- * gen_insn.h. It judges nothing.
+ * gen_insn.h, modes=N for those of gen_mode.h. It judges nothing.
  */
 #include "runner.h"
 
@@ -58,5 +58,6 @@ int main(void)
 	run_kind("entries", entries_run);
 	run_kind("exits", exits_run);
 	run_kind("instructions", insn_run);	/* leaves the machine changed */
+	run_kind("modes", modes_run);
 	return 0;
 }

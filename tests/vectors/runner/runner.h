@@ -1,7 +1,7 @@
 /* Between the files of the runner. */
 #pragma once
 
-#include "../gen.h"
+#include "../gen_insn.h"
 #include "vmx.h"
 
 /* world.c: finds out what the machine is, and makes it so that any legal host state can be left. */
@@ -28,6 +28,11 @@ void entries_run(const struct gen_world *world, u64 seed, u64 from, u64 count);
 
 /* exit.c: the vectors of gen_exit.h */
 void exits_run(const struct gen_world *world, u64 seed, u64 from, u64 count);
+void insn_init(const struct gen_world *world);
+void insn_bring_into(enum insn_state state);	/* from VMX operation, or from where it left */
+void insn_put_outcome(struct insn_outcome o);
+/* mode.c: the vectors of gen_mode.h; the last ones. */
+void modes_run(const struct gen_world *world, u64 seed, u64 from, u64 count);
 /* insn.c: the vectors of gen_insn.h; VMX operation must be on. */
 void insn_run(const struct gen_world *world, u64 seed, u64 from, u64 count);
 
