@@ -9,8 +9,6 @@
 #define VALUE	0x8899aabbccddeeffull
 #define OLD	0x1122334455667788ull
 
-static const struct address at_rdi = { RDI, NO_REG, 0, 0, NO_REG, 0 };
-
 static const struct failure {
 	const char *text;
 	enum insn_id id;
@@ -41,9 +39,11 @@ static const struct failure {
 	{ "no field", VMREAD, CURRENT_VMCS, FIELD_NONE, REGION_NONE, 0, 0 },
 	{ "upper half of 32-bit", VMREAD, CURRENT_VMCS, GUEST_ES_LIMIT + 1, REGION_NONE, 0, 0 },
 	{ "reserved bit", VMREAD, CURRENT_VMCS, GUEST_RIP | BIT(15), REGION_NONE, 0, 0 },
+	{ "no field, operand not mapped", VMREAD, CURRENT_VMCS, FIELD_NONE, REGION_UNMAPPED, 0, 0 },
 	{ "no field, none current", VMREAD, NONE_CURRENT, FIELD_NONE, REGION_NONE, 0, 0 },
 	{ "no field", VMWRITE, CURRENT_VMCS, FIELD_NONE, REGION_NONE, 0, 0 },
 	{ "upper half of natural width", VMWRITE, CURRENT_VMCS, GUEST_RIP + 1, REGION_NONE, 0, 0 },
+	{ "no field, operand not mapped", VMWRITE, CURRENT_VMCS, FIELD_NONE, REGION_UNMAPPED, 0, 0 },
 	{ "no field, none current", VMWRITE, NONE_CURRENT, FIELD_NONE, REGION_NONE, 0, 0 },
 	{ "type 0", INVEPT, CURRENT_VMCS, 0, REGION_NONE, 0, 0 },
 	{ "type 3", INVEPT, CURRENT_VMCS, 3, REGION_NONE, 0, 0 },
@@ -74,14 +74,18 @@ static void start(const struct mode *m, u64 rcx)
 
 static void run_failure(const struct mode *m, const struct failure *f)
 {
+	struct address at_rdi = { RDI, NO_REG, 0, m->bits == 16 ? 32 : 0, NO_REG, 0 };
 	const struct insn *insn = &insns[f->id];
-	bool field = insn->kind == READS_VALUE || insn->kind == WRITES_VALUE;
+	bool mapped = f->region != REGION_UNMAPPED;
+	bool field = mapped && (insn->kind == READS_VALUE || insn->kind == WRITES_VALUE);
 	u64 *data = (u64 *)CASE_DATA;
 	unsigned int length;
 
 	start(m, f->rcx);
 	data[0] = region_address(f->region) | f->low;
 	data[1] = f->high;
+	if (!mapped)
+		trip.gpr[RDI] = WINDOW_END;
 	if (f->state != BEFORE_VMXON)
 		vmx_enter_for(m, f->state == CURRENT_VMCS);
 	length = insn_make(insn, field ? NULL : &at_rdi, m);

@@ -47,7 +47,7 @@ void operand_for(enum insn_id id, u64 *data)
 u64 region_address(enum region region)
 {
 	const u64 *const addresses[] = { NULL, region_on, region_current, region_other,
-					 region_wrong };
+					 region_wrong, NULL };
 
 	return (u64)addresses[region];
 }

@@ -11,7 +11,8 @@ void vmx_leave_for(const struct mode *m);
 /* 16 bytes with which the instruction succeeds. */
 void operand_for(enum insn_id id, u64 *data);
 
-enum region { REGION_NONE, REGION_ON, REGION_CURRENT, REGION_OTHER, REGION_WRONG };
+enum region { REGION_NONE, REGION_ON, REGION_CURRENT, REGION_OTHER, REGION_WRONG,
+	      REGION_UNMAPPED };
 u64 region_address(enum region region);	/* WRONG: of another revision */
 /* In 64-bit mode: a field of the VMCS that trips have as current; returns what it was. */
 u64 exchange_field(u32 field, u64 value);
