@@ -195,6 +195,37 @@ static void test_memory(struct vm *vm)
 	print("the hypervisor reads %lx\n", shadow_read(vm, shadow, GUEST_RSP));
 }
 
+/* The operand of a VMWRITE comes before its field. Who stands below may have to read it. */
+static void test_absent(struct vm *vm)
+{
+	static u64 *hole;
+	u32 reason;
+
+	hole = hole ? hole : page_alloc();
+	shadow_reset(vm);
+	shadow_allow(ABSENT);
+	show(vm, "write of no field from memory", guest_write_memory, ABSENT, 1);
+	vm->regs[RDX] = UNMAPPED;
+	show(vm, "write of no field from nowhere", guest_write_memory, ABSENT, 1);
+	vm->regs[RDX] = BIT(63);
+	show(vm, "write of no field from no canonical address", guest_write_memory, ABSENT, 1);
+	vm->regs[RDX] = UNMAPPED;
+	show(vm, "read of no field to nowhere", guest_read_memory, ABSENT, 1);
+	if (!with_ept)
+		return;
+	ept_map(root, (u64)hole, (u64)hole, PAGE_SIZE, 0);
+	must(invept(1, ept_pointer(root)), "INVEPT");
+	vmwrite(GUEST_RIP, (u64)guest_write_memory);
+	vm->regs[RDX] = (u64)hole;
+	reason = vm_run(vm);
+	print("write of no field from a page not in EPT: %s q=%lx, at its address: %u\n",
+	      reason_name(reason), vmread(EXIT_QUALIFICATION) & 0x1ff,
+	      vmread(GUEST_PHYSICAL) == (u64)hole + 16 && vmread(GUEST_LINEAR) == (u64)hole + 16);
+	vm->regs[RDX] = 0;
+	ept_map(root, (u64)hole, (u64)hole, PAGE_SIZE, EPT_RWX);
+	must(invept(1, ept_pointer(root)), "INVEPT");
+}
+
 static void test_privilege(struct vm *vm)
 {
 	shadow_reset(vm);
@@ -333,6 +364,7 @@ int main(void)
 		test_registers(&vm);
 		test_fields(&vm);
 		test_memory(&vm);
+	test_absent(&vm);
 		test_privilege(&vm);
 		test_links(&vm);
 		test_bitmaps(&vm);
