@@ -353,19 +353,6 @@ static void use_log(struct program *p)
 	program_enter(p, false);
 }
 
-/* Guests of L1 that are not seen here took some of the hardware's VPIDs. */
-static void take_vpids(struct program *p)
-{
-	u64 which = fuzz_value(p->in);
-
-	if (p->f->n.current)
-		FX12_WRITE(p->f, PROC2_CONTROLS, FX12_READ(p->f, PROC2_CONTROLS) | PROC2_VPID);
-	for (unsigned i = 0; i < NESTED_VPIDS; i++)
-		if (which >> i & 1)
-			p->f->n.vpids.vpid12[i] = (u16)(0x4000 + i);
-	program_enter(p, false);
-}
-
 /* An entry of an MSR list; often that list is used, and this is its last entry. */
 static void write_msr_entry(struct program *p)
 {
@@ -640,6 +627,29 @@ void program_l2_step(struct program *p)
 	default:
 		l2_exits(p);
 	}
+}
+
+/* L2 runs once; then guests of L1 that are not seen here take some of the hardware's VPIDs,
+ * perhaps that of L2; and it runs again. */
+static void take_vpids(struct program *p)
+{
+	struct fx *f = p->f;
+	u64 which = fuzz_value(p->in);
+
+	if (!f->n.current || !field_test(&f->n.exists, VF_VPID))
+		return;
+	FX12_WRITE(f, PROC2_CONTROLS, FX12_READ(f, PROC2_CONTROLS) | PROC2_VPID);
+	program_enter(p, false);
+	if (f->n.in_l2 && !p->over) {
+		FX02(f, IDT_VECTORING_INFO) = 0;
+		l2_exits_for(p, EXIT_CPUID);
+	}
+	if (f->n.in_l2 || p->over)
+		return;
+	for (unsigned i = 0; i < NESTED_VPIDS; i++)
+		if (which >> i & 1)
+			f->n.vpids.vpid12[i] = (u16)(0x4000 + i);
+	program_enter(p, false);
 }
 
 /* As a hypervisor does that loads its guest's whole state before each entry. */

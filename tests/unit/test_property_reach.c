@@ -1,7 +1,7 @@
 /*
- * For every vmcs12 and every EPT of L1: vmcs02 keeps what L0 needs, and leads L2
- * (and the processor on L2's behalf) to no page but L1's. Which ports and MSRs
- * exit: test_property_owner.c.
+ * For every vmcs12 and every EPT of L1, also while others write to them: vmcs02
+ * keeps what L0 needs, and leads L2 (and the processor on L2's behalf) to no page
+ * but L1's. Which ports and MSRs exit: test_property_owner.c.
  */
 #include "random_vmcs12.h"
 
@@ -219,12 +219,23 @@ static void weaken_hardware(void)
 	fx_vmptrld(&f, FX_VMCS(1));
 }
 
+/* Another processor of L1's writes to what the engine is about to read. */
+static void change_before_read(struct vm *vm, gpa1_t a, size_t len)
+{
+	u64 at = a.v + fx_below(&f, len);
+
+	if (at < FX_L1_RAM && !fx_below(&f, 3))
+		vm->memory.ram[FX_SHIFT + at] ^= (u8)fx_random(&f);
+}
+
 static void start(bool shadow, unsigned hardware)
 {
 	fx_start(&f, B64, shadow);
 	f.random.state = 11 + 2 * hardware + shadow;
 	if (hardware)
 		weaken_hardware();
+	if (hardware % 3 == 2)
+		f.vm.memory.before_read = change_before_read;
 }
 
 static void property(bool shadow, unsigned hardware)
