@@ -9,47 +9,14 @@
 
 #include "engine_ops.h"
 
-#define DESCRIPTOR_SIZE 128u
-#define DESCRIPTORS_PER_PAGE (PAGE_SIZE / DESCRIPTOR_SIZE)
-#define PAGES_PER_TABLE 2u
-#define TURNS_UNUSED 8u		/* revalidations after which an unused entry goes */
-_Static_assert(sizeof(struct vtlb_table) <= DESCRIPTOR_SIZE, "a descriptor fits its place");
-
-static struct vtlb_table *table_of(const struct vtlb *v, u32 number)
-{
-	u64 *page = op_table(v->vm, HPA(v->descriptors.v +
-					number / DESCRIPTORS_PER_PAGE * PAGE_SIZE));
-
-	return (struct vtlb_table *)(void *)
-	       (page + number % DESCRIPTORS_PER_PAGE * (DESCRIPTOR_SIZE / sizeof(u64)));
-}
-
-hpa_t vtlb_page(const struct vtlb *v, const struct vtlb_table *t)
-{
-	return HPA(v->pages.v + t->number * PAGES_PER_TABLE * PAGE_SIZE);
-}
-
-u64 *vtlb_entries(const struct vtlb *v, const struct vtlb_table *t)
-{
-	return op_table(v->vm, vtlb_page(v, t));
-}
-
-u64 *vtlb_seen(const struct vtlb *v, const struct vtlb_table *t)
-{
-	return op_table(v->vm, HPA(vtlb_page(v, t).v + PAGE_SIZE));
-}
-
-struct vtlb_table *vtlb_child(const struct vtlb *v, u64 entry)
-{
-	return table_of(v, (u32)(((entry & EPT_ADDR) - v->pages.v) / (PAGES_PER_TABLE * PAGE_SIZE)));
-}
+#define TURNS_UNUSED 16u		/* revalidations after which an unused entry goes */
 
 bool vtlb_init(struct vtlb *v, struct vm *vm, const struct ept01 *ept01, hpa_t base, u32 pages)
 {
-	u64 each = PAGES_PER_TABLE * DESCRIPTORS_PER_PAGE + 1;
-	u64 capacity = (pages - 1) / each * DESCRIPTORS_PER_PAGE +
-		       (pages - 1) % each / PAGES_PER_TABLE;
-	u64 descriptors = (capacity + DESCRIPTORS_PER_PAGE - 1) / DESCRIPTORS_PER_PAGE;
+	u64 each = VTLB_TABLE_PAGES * VTLB_DESCRIPTORS + 1;
+	u64 capacity = (pages - 1) / each * VTLB_DESCRIPTORS +
+		       (pages - 1) % each / VTLB_TABLE_PAGES;
+	u64 descriptors = (capacity + VTLB_DESCRIPTORS - 1) / VTLB_DESCRIPTORS;
 
 	*v = (struct vtlb){
 		.vm = vm, .ept01 = ept01, .descriptors = base,
@@ -79,13 +46,13 @@ struct vtlb_table *vtlb_table_get(struct vtlb *v, u64 source, u32 role)
 	struct vtlb_table *t;
 
 	for (u32 i = *bucket; i; i = t->next) {
-		t = table_of(v, i - 1);
+		t = vtlb_table_of(v, i - 1);
 		if (t->source == source && t->role == role)
 			return t;
 	}
 	if (v->used == v->capacity)
 		return NULL;
-	t = table_of(v, v->used);
+	t = vtlb_table_of(v, v->used);
 	*t = (struct vtlb_table){
 		.source = source, .role = role, .number = (u16)v->used, .next = *bucket,
 		.validated = v->epoch,
@@ -123,15 +90,32 @@ struct vtlb_table *vtlb_root_get(struct vtlb *v, const struct mmu_paging *p)
 	return vtlb_table_get(v, 0, role | ROLE_ROOT | 3);
 }
 
-/* The guest's entry for entry i of a table, as memory has it now. */
-static u64 guest_entry(const struct vtlb_table *t, const void *source, u32 i)
+/* The guest's table in memory; NULL: there is no memory. */
+static const void *memory_of(struct vtlb *v, struct vtlb_table *t)
+{
+	u64 epoch = op_gpa1_epoch(v->vm) + 1;
+
+	if (unlikely(t->memory_epoch != epoch)) {
+		t->memory = op_gpa1_ptr(v->vm, GPA1(t->source), PAGE_SIZE);
+		t->memory_epoch = t->memory ? op_gpa1_epoch(v->vm) + 1 : 0;
+	}
+	return t->memory;
+}
+
+/* 32-bit paging: the part of the guest's table that a table here is made of. */
+static const u32 *narrow_part(const struct vtlb_table *t, const void *memory)
 {
 	u32 quadrant = t->role >> ROLE_QUADRANT_SHIFT & 3;
 
-	if (vtlb_mode(t->role) != VTLB_32BIT)
-		return __atomic_load_n((const u64 *)source + i, __ATOMIC_RELAXED);
-	i = vtlb_level(t) == 2 ? quadrant * 256 + i / 2 : quadrant * 512 + i;
-	return __atomic_load_n((const u32 *)source + i, __ATOMIC_RELAXED);
+	return (const u32 *)memory + quadrant * (vtlb_level(t) == 2 ? 256 : 512);
+}
+
+/* The guest's entry for entry i, as memory has it now; shift: of i, where one makes two here. */
+static always_inline u64 guest_entry(const void *memory, bool narrow, u32 shift, u32 i)
+{
+	if (narrow)
+		return __atomic_load_n((const u32 *)memory + (i >> shift), __ATOMIC_RELAXED);
+	return __atomic_load_n((const u64 *)memory + i, __ATOMIC_RELAXED);
 }
 
 static void drop_entry(struct vtlb_table *t, u64 *entries, u32 i)
@@ -161,24 +145,26 @@ static void validate_root(struct vtlb *v, struct vtlb_table *t, const struct mmu
 	}
 }
 
-static void validate_entries(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p,
-			     const void *source)
+static always_inline void validate_entries(struct vtlb *v, struct vtlb_table *t,
+					   const struct mmu_paging *p, const void *memory,
+					   bool narrow)
 {
 	u64 *entries = vtlb_entries(v, t), *seen = vtlb_seen(v, t);
-	bool aging = ++t->turns % TURNS_UNUSED == 0;
+	bool aging = ++t->turns % TURNS_UNUSED == 0, links = vtlb_level(t) > 1;
+	u32 shift = links ? 1 : 0;
 
 	for (u32 w = 0; w < VTLB_WORDS; w++) {
 		for (u64 left = t->live[w]; left; left &= left - 1) {
 			u32 i = w * 64 + (u32)__builtin_ctzll(left);
 
-			if (guest_entry(t, source, i) != seen[i] ||
-			    (aging && !(entries[i] & PTE_A))) {
+			if (unlikely(guest_entry(memory, narrow, shift, i) != seen[i]) ||
+			    unlikely(aging && !(entries[i] & PTE_A))) {
 				drop_entry(t, entries, i);
 				continue;
 			}
-			if (aging)
+			if (unlikely(aging))
 				entries[i] &= ~PTE_A;
-			if (vtlb_level(t) > 1 && !(entries[i] & PTE_PS))
+			if (links && !(entries[i] & PTE_PS))
 				vtlb_validate(v, vtlb_child(v, entries[i]), p);
 		}
 	}
@@ -186,7 +172,7 @@ static void validate_entries(struct vtlb *v, struct vtlb_table *t, const struct 
 
 void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p)
 {
-	const void *source;
+	const void *memory;
 
 	if (t->validated == v->epoch)
 		return;
@@ -197,11 +183,13 @@ void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging
 		validate_root(v, t, p);
 		return;
 	}
-	source = op_gpa1_ptr(v->vm, GPA1(t->source), PAGE_SIZE);
-	if (source)
-		validate_entries(v, t, p, source);
-	else
+	memory = memory_of(v, t);
+	if (unlikely(!memory))
 		drop_all_of(v, t);
+	else if (vtlb_mode(t->role) == VTLB_32BIT)
+		validate_entries(v, t, p, narrow_part(t, memory), true);
+	else
+		validate_entries(v, t, p, memory, false);
 }
 
 hpa_t vtlb_root(struct vtlb *v, const struct mmu_paging *p)

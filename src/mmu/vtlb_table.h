@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "engine_ops.h"
 #include "mmu/guest_rights.h"
 #include "mmu/vtlb.h"
 
@@ -36,6 +37,8 @@ struct vtlb_table {
 	u16 next;			/* in its bucket: number plus 1 */
 	u32 turns;			/* revalidations */
 	u64 validated;			/* epoch */
+	const void *memory;		/* the guest's table, while this is op_gpa1_epoch(): */
+	u64 memory_epoch;		/* 0: not known */
 	u64 live[VTLB_WORDS];		/* which entries are present */
 };
 
@@ -49,15 +52,45 @@ static inline enum vtlb_mode vtlb_mode(u32 role)
 	return (enum vtlb_mode)((role & ROLE_MODE) >> ROLE_MODE_SHIFT);
 }
 
+#define VTLB_TABLE_PAGES 2u
+#define VTLB_DESCRIPTOR_SIZE 128u
+#define VTLB_DESCRIPTORS (PAGE_SIZE / VTLB_DESCRIPTOR_SIZE)
+_Static_assert(sizeof(struct vtlb_table) <= VTLB_DESCRIPTOR_SIZE, "a descriptor fits its place");
+
+static inline struct vtlb_table *vtlb_table_of(const struct vtlb *v, u32 number)
+{
+	u64 *page = op_table(v->vm, HPA(v->descriptors.v + number / VTLB_DESCRIPTORS * PAGE_SIZE));
+
+	return (struct vtlb_table *)(void *)
+	       (page + number % VTLB_DESCRIPTORS * (VTLB_DESCRIPTOR_SIZE / sizeof(u64)));
+}
+
 /* The table's page for the hardware, and the guest's entries that it was made from. */
-hpa_t vtlb_page(const struct vtlb *v, const struct vtlb_table *t);
-u64 *vtlb_entries(const struct vtlb *v, const struct vtlb_table *t);
-u64 *vtlb_seen(const struct vtlb *v, const struct vtlb_table *t);
+static inline hpa_t vtlb_page(const struct vtlb *v, const struct vtlb_table *t)
+{
+	return HPA(v->pages.v + t->number * VTLB_TABLE_PAGES * PAGE_SIZE);
+}
+
+static inline u64 *vtlb_entries(const struct vtlb *v, const struct vtlb_table *t)
+{
+	return op_table(v->vm, vtlb_page(v, t));
+}
+
+static inline u64 *vtlb_seen(const struct vtlb *v, const struct vtlb_table *t)
+{
+	return op_table(v->vm, HPA(vtlb_page(v, t).v + PAGE_SIZE));
+}
+
+/* The table that a present entry leads to. */
+static inline struct vtlb_table *vtlb_child(const struct vtlb *v, u64 entry)
+{
+	u64 offset = (entry & EPT_ADDR) - v->pages.v;
+
+	return vtlb_table_of(v, (u32)(offset / (VTLB_TABLE_PAGES * PAGE_SIZE)));
+}
 
 /* The table with this key, made if need be; NULL: there is no memory left. */
 struct vtlb_table *vtlb_table_get(struct vtlb *v, u64 source, u32 role);
-/* The table that a present entry leads to. */
-struct vtlb_table *vtlb_child(const struct vtlb *v, u64 entry);
 /* The root's key for a guest. */
 struct vtlb_table *vtlb_root_get(struct vtlb *v, const struct mmu_paging *p);
 /* Drops from a table, and from what it leads to, whatever the guest has changed. */

@@ -170,7 +170,9 @@ static void l1_exit_unknown(struct vcpu *v, u32 reason)
 		return;
 	}
 	con_printf("L1 exited for reason %#x\n", reason);
-	vm_kill(v->vm, "an exit reason that L0 does not know");
+	vm_kill(v->vm, reason & EXIT_REASON_ENTRY_FAILURE ?
+		"L1 is in a state that this processor's VMX cannot run" :
+		"an exit reason that L0 does not know");
 }
 
 static void l1_exit(struct vcpu *v, u32 reason)

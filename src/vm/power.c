@@ -59,17 +59,20 @@ void vm_kill_nested(struct nested_vcpu *n, const char *why)
 
 void vm_power_killed(struct vcpu *v)
 {
-	static const struct { const char *name; u32 field; } shown[] = {
-#define F(name, enc, exists, merge, sync, shadow, group) { #name, enc },
+	static const struct { const char *name; u32 field; u8 exists; } shown[] = {
+#define F(name, enc, exists, merge, sync, shadow, group) { #name, enc, EXISTS_##exists },
 #include "vmcs_fields.def"
 #undef F
 	};
 
+	u32 there = vmx_caps_exists(&v->vm->hw);
+
 	con_printf("the VM is stopped: %s\n", v->vm->killed);
 	con_printf("state of L%u:\n", v->nested.in_l2 ? 2 : 1);
 	for (u32 i = 0; i < ARRAY_SIZE(shown); i++)
-		if (VMCS_TYPE(shown[i].field) == VMCS_TYPE_GUEST ||
-		    VMCS_TYPE(shown[i].field) == VMCS_TYPE_INFO)
+		if ((there & BIT32(shown[i].exists)) &&
+		    (VMCS_TYPE(shown[i].field) == VMCS_TYPE_GUEST ||
+		     VMCS_TYPE(shown[i].field) == VMCS_TYPE_INFO))
 			con_printf("  %s %#lx\n", shown[i].name, vmx_read(shown[i].field));
 	for (u32 i = 0; i < GPR_COUNT; i++)
 		con_printf("  gpr%u %#lx\n", i, v->frame.gpr[i]);

@@ -10,6 +10,8 @@ MODES = (
     ("bare emulator", "corei7_skylake_x", None),
     ("EPT on EPT", "corei7_skylake_x", ""),
     ("shadow on EPT", "corei7_skylake_x", "nested.ept=off"),
+    ("bare emulator without EPT", "core2_penryn_t9600", None),
+    ("shadow on shadow", "core2_penryn_t9600", ""),
 )
 
 

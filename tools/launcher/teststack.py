@@ -19,7 +19,9 @@ NAME = "stack"
 XEN = "stack_xen"
 CONF = ROOT / "tests" / NAME / "test.conf"
 XEN_CONF = ROOT / "tests" / XEN / "test.conf"
-NAMES = (NAME, XEN)
+SHADOW = "stack_shadow"
+SHADOW_CONF = ROOT / "tests" / SHADOW / "test.conf"
+NAMES = (NAME, XEN, SHADOW)
 
 
 def run_mode(mode, debian, conf, version, folder):
@@ -85,7 +87,9 @@ def _run(name, conf, prepare, version, parts, report):
 def cases(version):
     for name, conf, prepare, about in (
             (NAME, read(CONF), stack.prepare, "Debian with KVM boots a Debian: "),
-            (XEN, read(XEN_CONF), stack_xen.prepare, "Xen boots a Debian as a PVH guest: ")):
+            (XEN, read(XEN_CONF), stack_xen.prepare, "Xen boots a Debian as a PVH guest: "),
+            (SHADOW, read(SHADOW_CONF), stack.prepare,
+             "Debian with KVM boots a Debian, all without EPT: ")):
         def one(parts, report, name=name, conf=conf, prepare=prepare):
             _run(name, conf, prepare, version, parts, report)
 

@@ -118,14 +118,19 @@ u64 vmread(u64 field)
 	return value;
 }
 
+bool tolerate_missing, missing;
+
 void vmwrite(u64 field, u64 value)
 {
 	u64 flags;
 
 	asm volatile("vmwrite %1, %2; pushfq; popq %0" : "=r" (flags) : "r" (value), "r" (field)
 		     : "cc", "memory");
-	if (flags & (BIT(0) | BIT(6)))
+	if (!(flags & (BIT(0) | BIT(6))))
+		return;
+	if (!tolerate_missing)
 		die("VMWRITE of field %#lx failed", field);
+	missing = true;
 }
 
 const char *outcome_text(struct outcome o)
@@ -240,6 +245,10 @@ bool control_can(u64 field, u32 set)
 
 void control_set(u64 field, u32 set)
 {
+	if (tolerate_missing && !control_can(field, set)) {
+		missing = true;
+		return;
+	}
 	if (!control_can(field, set))
 		die("control bits %#x of field %#lx are not offered", set, field);
 	if (field == SECONDARY_CONTROLS)

@@ -55,6 +55,8 @@ const char *outcome_text(struct outcome o);
 u64 vmread(u64 field);
 void vmwrite(u64 field, u64 value);
 void must(struct outcome o, const char *what);
+/* What this CPU lacks, a control or a field: noted in `missing` and left out, if that is tolerated. */
+extern bool tolerate_missing, missing;
 /* Sets and clears bits of a control field; false (and no change) if the CPU has not got them. */
 bool control_can(u64 field, u32 set);
 void control_set(u64 field, u32 set);
