@@ -112,6 +112,8 @@ static bool try_cr3(const struct home *home, u64 page, struct vm *vm)
 	u64 link = *(u64 *)read_cr3() & ~0xfe0ull;
 
 	for (unsigned int ept = 0; ept < 2; ept++) {
+		if (ept && !control_can(SECONDARY_CONTROLS, SEC_EPT))
+			break;
 		words(page)[0] = link;
 		if (ept)
 			use_root(vm, ept_root);
@@ -134,8 +136,10 @@ static bool try_pointers(const struct home *home, u64 page, struct vm *vm)
 		words(page)[i] = 0;
 	vm_reset(vm, guest_end);
 	control_clear(ENTRY_CONTROLS, ENTRY_GUEST_64);
-	control_set(ENTRY_CONTROLS, ENTRY_LOAD_EFER);
-	vmwrite(GUEST_EFER, 0);
+	if (control_can(ENTRY_CONTROLS, ENTRY_LOAD_EFER)) {
+		control_set(ENTRY_CONTROLS, ENTRY_LOAD_EFER);
+		vmwrite(GUEST_EFER, 0);
+	}
 	vmwrite(GUEST_CS_RIGHTS, 0xc09b);
 	vmwrite(GUEST_CR3, page);
 	vmwrite(EXCEPTION_BITMAP, 0xffffffff);
@@ -155,7 +159,7 @@ const struct attack tables_attacks[] = {
 	{ "level 3 of EPT", try_level3, SEC_EPT },
 	{ "level 4 of EPT", try_level4, SEC_EPT },
 	{ "EPT that leads to itself", try_itself, SEC_EPT },
-	{ "the guest's CR3", try_cr3, SEC_EPT },
+	{ "the guest's CR3", try_cr3, 0 },
 	{ "the guest's directory pointers", try_pointers, 0 },
 	{ NULL, NULL, 0 },
 };

@@ -62,7 +62,7 @@ static u64 some_table(unsigned int level)
 static u64 some_leaf(unsigned int level)
 {
 	unsigned int page = chance(70) ? some_page(DATA) : pick(POINTERS);
-	u64 to = chance(40) ? page_address(page) : some_gpa();
+	u64 to = chance(40) || !features.ept ? page_address(page) : some_gpa();
 
 	return level > 1 ? (to & ~(BIT(3 + 9 * level) - 1)) | PTE_PS : to;
 }
@@ -71,9 +71,9 @@ static u64 some_flags(void)
 {
 	u64 flags = chance(50) ? PTE_A : 0;
 
-	flags |= chance(90) ? PTE_W : 0;
-	flags |= chance(90) ? PTE_U : 0;
-	flags |= chance(5) ? PTE_NX : 0;
+	flags |= chance(96) ? PTE_W : 0;
+	flags |= chance(96) ? PTE_U : 0;
+	flags |= chance(3) ? PTE_NX : 0;
 	return PTE_P | flags | (chance(40) ? PTE_D : 0);
 }
 
@@ -82,9 +82,9 @@ static u64 some_entry(unsigned int level)
 	u64 entry = level == 1 || (level < 4 && chance(15)) ? some_leaf(level) : some_table(level);
 
 	entry |= some_flags();
-	if (chance(5))
-		return entry & ~PTE_P;
 	if (chance(3))
+		return entry & ~PTE_P;
+	if (chance(2))
 		return entry | (level == 1 || chance(50) ? BIT(features.width) : PTE_PS | BIT(13));
 	return entry;
 }
@@ -113,9 +113,9 @@ static u64 changed(u64 old, unsigned int level)
 {
 	static const u64 rights[] = { PTE_W, PTE_U, PTE_NX };
 
-	if (chance(5))
+	if (chance(3))
 		return 0;
-	if (old & PTE_P && chance(20))
+	if (old & PTE_P && chance(15))
 		return old ^ rights[pick(ARRAY_SIZE(rights))];
 	return some_entry(level);
 }
