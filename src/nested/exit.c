@@ -216,6 +216,13 @@ static bool owns_field(struct nested_vcpu *n, bool write)
 	return nested_l1_wants_field(n, nested_gpr_read(&in, INSN_REG2(info)), write);
 }
 
+/* Else it is L0's own. L1 may also inject one (SDM 3C "Injection of Pending MTF VM Exits"). */
+static bool owns_mtf(const u64 *v)
+{
+	return (v[VF_PROC_CONTROLS] & PROC_MTF) ||
+	       (v[VF_ENTRY_INTR_INFO] & (INTR_VALID | INTR_TYPE)) == (INTR_VALID | INTR_TYPE_OTHER);
+}
+
 /* The owner column; owner names as in exits.def. */
 enum owner {
 	OWNER_nobody, OWNER_L1, OWNER_mtf, OWNER_io, OWNER_msr, OWNER_field, OWNER_cr, OWNER_invlpg,
@@ -233,7 +240,7 @@ static bool l1_owns(struct nested_vcpu *n, u32 basic)
 	switch ((enum owner)exit_owner[basic]) {
 	case OWNER_L1: return true;
 	case OWNER_exception: return owns_exception(n);
-	case OWNER_mtf: return n->current->v[VF_PROC_CONTROLS] & PROC_MTF;
+	case OWNER_mtf: return owns_mtf(n->current->v);
 	case OWNER_io: return owns_io(n);
 	case OWNER_msr: return owns_msr(n, basic == EXIT_MSR_WRITE);
 	case OWNER_field: return owns_field(n, basic == EXIT_VMWRITE);

@@ -300,6 +300,22 @@ static void an_init_waits(void **state)
 	fx_end(&f);
 }
 
+/* SDM 3C "Injection of Pending MTF VM Exits": once, and without the control. */
+static void an_injected_monitor_trap(void **state)
+{
+	(void)state;
+	fx_start(&f, B64, false);
+	inject(INTR_VALID | INTR_TYPE_OTHER, 0, 0);
+	fx_enter(&f);
+	assert_int_equal(FX02(&f, ENTRY_INTR_INFO), INTR_VALID | INTR_TYPE_OTHER);
+	FX02(&f, IDT_VECTORING_INFO) = 0;
+	assert_int_equal(fx_exit(&f, EXIT_MONITOR_TRAP), NESTED_REFLECTED);
+	fx_enter(&f);
+	assert_int_equal(fx_exit(&f, EXIT_MONITOR_TRAP), NESTED_L0);
+	fx_exit_to_l1(&f);
+	fx_end(&f);
+}
+
 /* Signals of L2 are L1's in each activity state, and what L2 did is not lost. */
 static void signals_are_L1s(void **state)
 {
@@ -416,6 +432,7 @@ int main(void)
 		cmocka_unit_test(an_nmi_that_came_to_L0),
 		cmocka_unit_test(an_init_that_came_to_L0),
 		cmocka_unit_test(an_init_waits),
+		cmocka_unit_test(an_injected_monitor_trap),
 		cmocka_unit_test(signals_are_L1s),
 		cmocka_unit_test(machine_checks),
 		cmocka_unit_test(an_event_of_a_failed_entry_is_not_left_behind),
