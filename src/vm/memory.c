@@ -65,18 +65,38 @@ static void flush(struct vm *vm)
 	vm->vtlb_dropped = vm->attention = true;
 }
 
-void vm_memory_types_changed(struct vm *vm)
+/* Devices above the end of RAM come back when they are touched. */
+static void forget_devices(struct vm *vm)
+{
+	gpa1_t start = GPA1(vm->ram_end);
+	u64 len = BIT(vm->hw.maxphyaddr) - vm->ram_end;
+
+	ept01_unmap(&vm->ept01, start, len);
+	ept02_unmap_gpa1(&vm->ept02s, start, len);
+	flush(vm);
+}
+
+static bool set_types(struct vm *vm)
 {
 	const struct cpu_home *home = &cpu_home;
 
-	mtrr_read(&vm->mtrr);
 	for (u64 a = 0, len; a < vm->ram_end; a += len) {
 		u8 type = mtrr_run(&vm->mtrr, HPA(a), vm->ram_end - a, &len);
 
 		if (!ept01_set_memtype(&vm->ept01, GPA1(a), len, type))
+			return false;
+	}
+	return ept01_set_memtype(&vm->ept01, GPA1(home->base.v), home->size, MT_WB);
+}
+
+void vm_memory_types_changed(struct vm *vm)
+{
+	mtrr_read(&vm->mtrr);
+	if (!set_types(vm)) {
+		forget_devices(vm);
+		if (!set_types(vm))
 			vm_kill(vm, "no page-table memory left for the memory types");
 	}
-	ept01_set_memtype(&vm->ept01, GPA1(home->base.v), home->size, MT_WB);
 	flush(vm);
 }
 
@@ -91,9 +111,7 @@ static bool fill(struct vm *vm, u64 gpa)
 	if (map_identity(vm, start, start + size))
 		return true;
 	/* Touched all over the place: begin again with this one. */
-	ept01_unmap(&vm->ept01, GPA1(vm->ram_end), BIT(vm->hw.maxphyaddr) - vm->ram_end);
-	ept02_invalidate_all(&vm->ept02s);
-	flush(vm);
+	forget_devices(vm);
 	return map_identity(vm, start, start + size);
 }
 
