@@ -29,7 +29,7 @@ static void show_log(void)
 	print(" index %lx", vmread(PML_INDEX));
 	for (unsigned int i = 0; i < 512; i++)
 		if (list[i])
-			print(" %u:%lx", i, list[i] - WINDOW);
+			print(" %u:%lx", i, (u64)(list[i] - WINDOW));
 	print("\n");
 }
 

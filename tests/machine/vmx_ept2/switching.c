@@ -10,9 +10,10 @@
 static u64 *root, *other, *list;
 
 /* What it reads before and after; flags that are set before. */
-asm("guest_switch: mov (%rsi), %ebx; stc; vmfunc\n"
+asm("guest_switch: mov (%rsi), %ebx; stc\n"
+    "guest_function: vmfunc\n"
     "guest_switched: sbb %edx, %edx; shl $16, %ebx; or (%rsi), %ebx; vmcall\n");
-extern const char guest_switch[], guest_switched[];
+extern const char guest_switch[], guest_function[], guest_switched[];
 
 static void start(struct vm *vm)
 {
@@ -111,7 +112,7 @@ static void test_traps(struct vm *vm)
 	vm->regs[RCX] = 1;
 	vmwrite(GUEST_RFLAGS, 2 | RFLAGS_TF);
 	print("single step:");
-	show(vm, guest_switched - 3, linear(1) + 8);
+	show(vm, guest_function, linear(1) + 8);
 	show_state(guest_switched);
 	if (!control_can(PRIMARY_CONTROLS, PRI_MTF))
 		return;
@@ -119,7 +120,7 @@ static void test_traps(struct vm *vm)
 	vm->regs[RCX] = 1;
 	control_set(PRIMARY_CONTROLS, PRI_MTF);
 	print("monitor trap flag:");
-	show(vm, guest_switched - 3, linear(1) + 8);
+	show(vm, guest_function, linear(1) + 8);
 	show_state(guest_switched);
 }
 

@@ -14,6 +14,8 @@
 #define JUMP		0x0a		/* to the far pointer at 40H:67H, in real mode */
 #define RESTART		0x8000
 
+static volatile u32 *volatile restart_vector = (void *)0x467;
+
 asm("i_nothing: mov $1, %ebx; vmcall\n");
 extern const char i_nothing[];
 
@@ -85,7 +87,7 @@ static void test_entries(struct vm *vm)
 static void test_vmxoff(void)
 {
 	memcpy((void *)RESTART, restart, (u64)(restart_end - restart));
-	*(volatile u32 *)0x467 = RESTART / 16 << 16;
+	*restart_vector = RESTART / 16 << 16;
 	outb(CMOS_INDEX, SHUTDOWN_STATUS);
 	outb(CMOS_DATA, JUMP);
 	send_init();
