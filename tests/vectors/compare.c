@@ -135,6 +135,19 @@ static void judge_entry(struct judge *j, struct totals *t, u64 seed, u64 number,
 	judge_one(j, t, seed, number, (u8)next_byte(f));
 }
 
+/* Bochs 2.7 has a debugger, which tells on lines of its own where a guest triple-faults. */
+static u8 outcome_byte(FILE *f)
+{
+	int c = next_byte(f);
+
+	while (c == '(') {
+		while (next_byte(f) != '\n')
+			;
+		c = next_byte(f);
+	}
+	return (u8)c;
+}
+
 /* The values that changed: up to the line's end. */
 static void read_values(FILE *f, u64 *now)
 {
@@ -161,7 +174,7 @@ static void judge_exit(struct judge *j, struct totals *t, u64 seed, u64 number, 
 	for (unsigned i = 0; i < VF_COUNT; i++)
 		if (VMCS_TYPE(gen_encoding[i]) != VMCS_TYPE_INFO)
 			r.now[i] = j->v[i];
-	r.outcome = (u8)next_byte(f);
+	r.outcome = outcome_byte(f);
 	read_values(f, r.now);
 	t->vectors++;
 	t->exits++;

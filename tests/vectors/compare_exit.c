@@ -261,7 +261,8 @@ static bool reflected(const u64 *v, const struct exit_vector *x, const struct ex
 	return false;
 }
 
-unsigned exit_judge(const u64 *v, const struct exit_vector *x, const struct exit_report *r, bool say)
+unsigned exit_judge(const u64 *v, const struct exit_vector *x, const struct exit_report *r,
+		    bool say)
 {
 	const u64 gpr[] = { x->rax, x->rcx, x->rdx, x->rbx };
 	struct outcome o;

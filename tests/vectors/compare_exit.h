@@ -16,7 +16,8 @@ struct exit_report {
 void exit_l1_init(const struct gen_world *world);
 void exit_l1_end(void);
 /* How many values differ; prints them if asked to. */
-unsigned exit_judge(const u64 *v, const struct exit_vector *x, const struct exit_report *r, bool say);
+unsigned exit_judge(const u64 *v, const struct exit_vector *x, const struct exit_report *r,
+		    bool say);
 
 /* compare_exit_rules.c: whether the SDM says what this field holds after an exit. */
 bool exit_defines(const u64 *now, unsigned field);

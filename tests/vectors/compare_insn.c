@@ -81,7 +81,10 @@ void insn_l1_init(const struct gen_world *world)
 	for (unsigned i = 0; i < NESTED_SLOTS; i++) {
 		l1.n.slot[i].vmcs02 = REGION(1 + i);
 		hw_region_add(&l1.hw, REGION(1 + i), false);
+		l1.n.slot[i].shadow = REGION(1 + NESTED_SLOTS + i);
+		hw_region_add(&l1.hw, REGION(1 + NESTED_SLOTS + i), true);
 	}
+	l1.n.use_shadow = l1.hw.caps.proc2.may & PROC2_SHADOW_VMCS;
 	hw_load(&l1.hw, l1.n.vmcs01);
 	insn_l1_64_bit();
 }
@@ -149,6 +152,10 @@ void insn_l1_bring_into(enum insn_state state)
 	with_memory(EXIT_VMCLEAR, page(PAGE_VMCS));
 	if (state == STATE_CURRENT)
 		with_memory(EXIT_VMPTRLD, page(PAGE_VMCS));
+	if (state == STATE_SHADOW) {
+		with_memory(EXIT_VMCLEAR, page(PAGE_LINK_SHADOW));
+		with_memory(EXIT_VMPTRLD, page(PAGE_LINK_SHADOW));
+	}
 }
 
 static const u32 reasons[INSN_COUNT] = {
@@ -204,7 +211,7 @@ u8 insn_l1_did(struct outcome o)
 void insn_l1_prepare(const struct insn_vector *x)
 {
 	insn_l1_bring_into(x->state);
-	if (x->insn != INSN_VMREAD || x->state != STATE_CURRENT)
+	if (x->insn != INSN_VMREAD || x->state < STATE_CURRENT)
 		return;
 	load_registers(x);
 	l1.gpr[GPR_RCX] = x->prepared;

@@ -102,7 +102,7 @@ void print_insn(u64 seed, u64 number, const struct insn_vector *x, struct insn_o
 		"VMREAD", "VMWRITE", "INVEPT", "INVVPID", "VMPTRLD", "VMCLEAR", "VMPTRST", "VMXON",
 		"VMLAUNCH", "VMRESUME", "VMXOFF", "VMCALL",
 	};
-	static const char *const states[] = { "off", "root", "current VMCS" };
+	static const char *const states[] = { "off", "root", "current VMCS", "shadow VMCS" };
 
 	printf("seed %llu instruction %llu: the emulator: %s; the engine: %s%s\n",
 	       (unsigned long long)seed, (unsigned long long)number, insn_text(got), insn_text(wanted),
@@ -122,9 +122,10 @@ void print_mode(u64 seed, u64 number, const struct mode_vector *m, struct insn_o
 	static const char *const formats[] = { "32-bit", "PAE", "64-bit" };
 
 	print_insn(seed, number, &m->x, got, wanted);
-	printf("  %u-bit%s%s, %s paging%s%s; error %#x and %#x; code", mode->bits, mode->user ? ", CPL 3" : "",
-	       mode->v86 ? ", virtual-8086" : mode->real ? ", real" : "", mode->paging ? formats[mode->format] : "no",
-	       s->own ? ", own segment" : "", s->null ? " (null)" : "", got.error, wanted.error);
+	printf("  %u-bit%s%s, %s paging%s%s; error %#x and %#x; code", mode->bits,
+	       mode->user ? ", CPL 3" : "", mode->v86 ? ", virtual-8086" : mode->real ? ", real" : "",
+	       mode->paging ? formats[mode->format] : "no", s->own ? ", own segment" : "",
+	       s->null ? " (null)" : "", got.error, wanted.error);
 	for (unsigned i = 0; i < m->length; i++)
 		printf(" %02x", m->code[i]);
 	printf("\n  segment %u base %#x limit %#x type %#x\n ", s->index, s->base, s->limit, s->type);

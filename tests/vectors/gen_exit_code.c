@@ -104,7 +104,7 @@ static bool is_there(const struct gen *g, enum need need)
 	}
 }
 
-/* One that L2 may write although nobody intercepts it: an exit saves it, or L1 has no use for it. */
+/* One that L2 may write: an exit saves it, or L1 has no use for it. */
 static u64 msr(struct gen *g, bool write)
 {
 	u64 index = PICK(g, MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,

@@ -131,6 +131,8 @@ static void privilege(struct gen *g)
 	unsigned s = (unsigned)gen_below(g, 6);
 
 	g->v[VF_GUEST_ES_AR + s] = (g->v[VF_GUEST_ES_AR + s] & ~(u64)AR_DPL) | level << AR_DPL_SHIFT;
+	if (s > SEG_SS && gen_one_in(g, 4))
+		g->v[VF_GUEST_ES_AR + s] |= 11;
 	if (gen_one_in(g, 2))
 		V(GUEST_SS_AR) = (V(GUEST_SS_AR) & ~(u64)AR_DPL) | level << AR_DPL_SHIFT;
 	if (gen_one_in(g, 2))

@@ -125,6 +125,8 @@ void gen_insn(const struct gen_world *world, uint64_t seed, uint64_t number, str
 		   gen_below(g, 8) ? STATE_CURRENT : (enum insn_state)gen_below(g, 2);
 	if (x->insn == INSN_VMCALL && x->state == STATE_CURRENT)
 		x->state = STATE_ROOT;	/* the emulator stops where it should fail */
+	if (x->state == STATE_CURRENT && (g->caps.proc2.may & PROC2_SHADOW_VMCS) && gen_one_in(g, 8))
+		x->state = STATE_SHADOW;
 	x->user = gen_one_in(g, 24);
 	x->prepared = gen_random(g);
 	gen_insn_operands(g, x);

@@ -26,7 +26,8 @@ enum insn_form {
 	FORM_COUNT,
 };
 
-enum insn_state { STATE_OFF, STATE_ROOT, STATE_CURRENT };	/* VMX operation; a current VMCS */
+/* VMX operation; with a current VMCS; one of the shadow type. */
+enum insn_state { STATE_OFF, STATE_ROOT, STATE_CURRENT, STATE_SHADOW };
 
 struct insn_vector {
 	enum insn_kind insn;
@@ -37,7 +38,7 @@ struct insn_vector {
 	uint64_t rax, rbp, rcx, rdx, rsi;
 	uint64_t target;	/* the linear address that they come to */
 	uint64_t operand[2];	/* what memory holds there, where there is any */
-	uint64_t prepared;	/* STATE_CURRENT: written to the field of VMREAD before it */
+	uint64_t prepared;	/* a VMCS is current: written to the field of VMREAD before it */
 };
 
 #define WINDOW (2ull << 39)	/* of linear addresses; the base of FS */

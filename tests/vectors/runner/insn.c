@@ -38,6 +38,10 @@ void insn_bring_into(enum insn_state state)
 	must(vmclear(page(PAGE_VMCS)), "VMCLEAR");
 	if (state == STATE_CURRENT)
 		must(vmptrld(page(PAGE_VMCS)), "VMPTRLD");
+	if (state == STATE_SHADOW) {
+		must(vmclear(page(PAGE_LINK_SHADOW)), "VMCLEAR");
+		must(vmptrld(page(PAGE_LINK_SHADOW)), "VMPTRLD");
+	}
 }
 
 static u8 what_it_did(void)
@@ -80,7 +84,7 @@ static struct insn_outcome execute(const struct insn_vector *x)
 	struct insn_outcome o = { 0 };
 
 	insn_bring_into(x->state);
-	if (x->insn == INSN_VMREAD && x->state == STATE_CURRENT)
+	if (x->insn == INSN_VMREAD && x->state >= STATE_CURRENT)
 		vmwrite_try(x->rdx, x->prepared);
 	gen_insn_place((void *)scratch, x);
 	trap_last.vector = NO_FAULT;

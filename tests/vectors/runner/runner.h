@@ -19,9 +19,9 @@ extern struct table_register entry_seen_gdtr, entry_seen_idtr;
 
 /* vmcs.c: memory and VMCS as if nothing had been; VMX operation must be on. */
 void vmcs_start(const struct gen_world *world);
-/* An entry with these fields; look: called after an exit, before the machine is put right. OUTCOME_*. */
+/* OUTCOME_* of an entry with these fields; look: called after an exit, before all is put right. */
 u8 vmcs_execute(const struct gen_world *world, const u64 *v, bool from_32, void (*look)(void));
-/* Each field that is not what was last written or read; later entries write what differs from that. */
+/* Each field that is not what was last written or read; entries write what differs from that. */
 void vmcs_read_back(void (*changed)(unsigned int field, u64 now));
 extern bool vmcs_writable[];
 void entries_run(const struct gen_world *world, u64 seed, u64 from, u64 count);
