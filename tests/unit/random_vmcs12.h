@@ -86,7 +86,8 @@ static inline void random_write_controls(struct fx *f)
 {
 	const struct vmx_caps *c = &f->n.caps;
 	u32 pin = random_controls(f, c->pin, FX12_READ(f, PIN_CONTROLS), 0);
-	u32 proc = random_controls(f, c->proc, FX12_READ(f, PROC_CONTROLS), PROC_SECONDARY);
+	u32 proc = random_controls(f, c->proc, FX12_READ(f, PROC_CONTROLS),
+				   fx_below(f, 8) ? PROC_SECONDARY : 0);
 	u32 proc2 = random_controls(f, c->proc2, FX12_READ(f, PROC2_CONTROLS),
 				    PROC2_EPT | PROC2_UNRESTRICTED);
 	u32 exit = random_controls(f, c->exit, FX12_READ(f, EXIT_CONTROLS), EXIT_HOST_64);

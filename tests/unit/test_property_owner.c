@@ -254,6 +254,11 @@ static void start(enum state_base base)
 	random_bitmap(&f, fx_page02(&f, f.n.io_bitmap01[0].v));
 	random_bitmap(&f, fx_page02(&f, f.n.io_bitmap01[1].v));
 	random_bitmap(&f, fx_page02(&f, f.n.msr_bitmap01.v));
+	/* L0 wants the first and the last of each kind. */
+	for (unsigned i = 0; i < PAGE_SIZE; i += PAGE_SIZE / 4) {
+		fx_page02(&f, f.n.msr_bitmap01.v)[i] |= 1;
+		fx_page02(&f, f.n.msr_bitmap01.v)[i + PAGE_SIZE / 4 - 1] |= 0x80;
+	}
 }
 
 static void what_exits_and_whose_it_is(void **state)
