@@ -78,9 +78,9 @@ static u32 cache_bits(const struct fill *f)
 	return (u32)((leaf & PTE_CACHE) >> 3) | (leaf & pat ? 4u : 0);
 }
 
-static u32 role_of_rights(const struct fill *f, bool w)
+static u32 role_of_rights(const struct fill *f)
 {
-	return (w ? ROLE_W : 0) | (f->rights.u ? ROLE_U : 0) | (f->rights.nx ? ROLE_NX : 0);
+	return (f->rights.w ? ROLE_W : 0) | (f->rights.u ? ROLE_U : 0) | (f->rights.nx ? ROLE_NX : 0);
 }
 
 /* The next table: a shadow of one of the guest's, or a part of a page of its. */
@@ -91,7 +91,7 @@ static struct vtlb_table *child(struct fill *f, u32 level, u64 entry)
 
 	if (f->path->level && level - 1 >= f->path->level) {
 		source = entry & EPT_ADDR;
-		role |= role_of_rights(f, f->rights.w);
+		role |= role_of_rights(f);
 		if (vtlb_mode(f->mode) == VTLB_32BIT) {
 			if (level == 3)
 				source = f->p->cr3 & 0xfffff000;
@@ -100,7 +100,7 @@ static struct vtlb_table *child(struct fill *f, u32 level, u64 entry)
 		}
 	} else {
 		source = f->path->t.gpa.v & ~(BIT(shift_of(level)) - 1);
-		role |= ROLE_DIRECT | role_of_rights(f, f->rights.w && is_dirty(f)) |
+		role |= ROLE_DIRECT | role_of_rights(f) | (is_dirty(f) ? ROLE_DIRTY : 0) |
 			cache_bits(f) << ROLE_CACHE_SHIFT;
 	}
 	return vtlb_table_get(f->v, source, role);

@@ -4,20 +4,10 @@
  * it would find in the guest's tables after a flush. Tables are random entries
  * over few pages, so that they alias, form cycles and lead out of memory.
  */
-#include "mmu_machine.h"
-#include "mmu/guest_rights.h"
-#include "mmu/vtlb.h"
+#include "vtlb_machine.h"
 
 #define L1_PAGES 1024u		/* GPA1 from 0; some are holes, some read-only */
-#define TABLES 24u		/* pages 1 to TABLES hold the guest's tables */
-#define GPA1_SHIFT (2 * SZ_2M)	/* GPA1 plus this is the HPA, page by page */
-
-struct scene {
-	struct machine m;
-	struct vtlb v;
-	struct mmu_paging p;
-	hpa_t root;
-};
+#define TABLES VTLB_TABLES
 
 static bool flip(struct scene *s)
 {
@@ -114,40 +104,6 @@ static void end(struct scene *s)
 	machine_end(&s->m);
 }
 
-/* What a processor does with the shadow: CR0.WP, NX and PAE are on in it. False: #PF. */
-static bool hw_access(struct scene *s, u64 gva, u32 error, u64 *hpa)
-{
-	bool lng = s->p.efer & EFER_LMA, w = true, u = true, nx = false;
-	u64 cr4 = vtlb_hw_cr4(s->p.cr0, s->p.cr4), table = s->root.v;
-
-	for (u32 level = lng ? 4 : 3;; level--) {
-		u32 shift = 12 + 9 * (level - 1);
-		u64 *entry = &op_table(&s->m.vm, HPA(table))[gva >> shift & (level == 3 && !lng ? 3 : 511)];
-
-		if (!(*entry & PTE_P))
-			return false;
-		table = *entry & EPT_ADDR;
-		assert_true(table < RAM_SIZE);
-		if (level == 3 && !lng) {
-			assert_int_equal(*entry & ~EPT_ADDR, PTE_P);
-			continue;
-		}
-		*entry |= PTE_A;
-		w &= !!(*entry & PTE_W);
-		u &= !!(*entry & PTE_U);
-		nx |= !!(*entry & PTE_NX);
-		if (level > 1 && !(*entry & PTE_PS))
-			continue;
-		*hpa = (table & ~(BIT(shift) - 1)) | (gva & (BIT(shift) - 1));
-		break;
-	}
-	if ((error & PF_U) && !u)
-		return false;
-	if (error & PF_I)
-		return !nx && ((error & PF_U) || !u || !(cr4 & CR4_SMEP));
-	return !(error & PF_W) || w;
-}
-
 static u64 random_gva(struct scene *s)
 {
 	static const u8 shift[] = { 12, 13, 21, 22, 30, 31, 39 };
@@ -160,68 +116,14 @@ static u64 random_gva(struct scene *s)
 	return s->p.efer & EFER_LMA ? gva : (u32)gva;
 }
 
-/* All that the walk of the guest's tables used has its flags. */
-static void check_flags(struct scene *s, u64 gva, u32 error)
-{
-	struct mmu_path path;
-	struct mmu_fault fault;
-	u64 writes = s->m.vm.memory.writes;
-	enum mmu_access access = error & PF_W ? MMU_WRITE : error & PF_I ? MMU_FETCH : MMU_READ;
-	struct mmu_paging p = s->p;
-	u8 *before = malloc(TABLES * PAGE_SIZE);
-	u8 *tables = s->m.vm.memory.ram + GPA1_SHIFT + PAGE_SIZE;
+static u64 ends[3];
 
-	p.cpl = error & PF_U ? 3 : 0;
-	memcpy(before, tables, TABLES * PAGE_SIZE);
-	assert_true(mmu_walk_path(&s->m.vm, &p, GVA(gva), access, 0, &path, &fault));
-	assert_memory_equal(before, tables, TABLES * PAGE_SIZE);
-	assert_int_equal(writes, s->m.vm.memory.writes);
-	free(before);
-}
-
-static u64 hits, faults, holes;
-
-/* One access of the guest, to its end. */
 static void try_access(struct scene *s)
 {
 	static const u32 kinds[] = { 0, PF_W, PF_I, PF_U, PF_U | PF_W, PF_U | PF_I };
-	u32 error = kinds[pick(&s->m, ARRAY_SIZE(kinds))];
-	u64 gva = random_gva(s), hpa = 0;
-	enum mmu_access access = error & PF_W ? MMU_WRITE : error & PF_I ? MMU_FETCH : MMU_READ;
-	struct mmu_translation t;
-	struct mmu_fault should, is;
-	struct mmu_paging p = s->p;
-	struct ept01_mapping at;
-	gpa1_t gpa;
-	bool ok;
+	u64 gva = random_gva(s);
 
-	p.cpl = error & PF_U ? 3 : 0;
-	ok = mmu_walk(&s->m.vm, &p, GVA(gva), access, 0, false, &t, &should);
-	for (u32 tries = 0; !hw_access(s, gva, error, &hpa); tries++) {
-		enum vtlb_verdict verdict;
-
-		assert_true(tries < 2);
-		at = ok ? ept01_lookup(&s->m.ept01, t.gpa) : (struct ept01_mapping){ 0 };
-		verdict = vtlb_fault(&s->v, &p, GVA(gva), error, &s->root, &gpa, &is);
-		if (verdict == VTLB_GUEST) {
-			assert_false(ok);
-			assert_int_equal(is.error_code, should.error_code);
-			assert_int_equal(is.cr2, should.cr2);
-			faults++;
-			return;
-		}
-		assert_true(ok);
-		if (verdict == VTLB_L0 || ((error & PF_W) && !(at.perms & EPT_W))) {
-			assert_int_equal(s->m.vm.faulted.v, t.gpa.v);
-			assert_true(!at.present || (error & PF_W));
-			holes++;
-			return;
-		}
-	}
-	assert_true(ok);
-	assert_int_equal(hpa, ept01_lookup(&s->m.ept01, t.gpa).hpa.v);
-	check_flags(s, gva, error);
-	hits++;
+	ends[vtlb_access(s, gva, kinds[pick(&s->m, ARRAY_SIZE(kinds))])]++;
 }
 
 static void flush(struct scene *s)
@@ -258,20 +160,21 @@ static void run(u64 seed, u32 pages)
 static void like_the_guests_tables(void **state)
 {
 	(void)state;
-	hits = faults = holes = 0;
+	memset(ends, 0, sizeof(ends));
 	for (u64 seed = 1; seed <= 40; seed++)
 		run(seed, HOME_PAGES02);
-	assert_true(hits > 50000 && faults > 5000 && holes > 100);
+	assert_true(ends[ACCESS_DONE] > 50000 && ends[ACCESS_FAULT] > 5000 &&
+		    ends[ACCESS_HOLE] > 100);
 }
 
 /* So few pages that everything goes again and again. */
 static void little_memory(void **state)
 {
 	(void)state;
-	hits = faults = holes = 0;
+	memset(ends, 0, sizeof(ends));
 	for (u64 seed = 100; seed <= 115; seed++)
 		run(seed, VTLB_MIN_PAGES);
-	assert_true(hits > 10000);
+	assert_true(ends[ACCESS_DONE] > 10000);
 }
 
 /* A simple guest of four levels: page 1 to 4 are its tables, gva 0 and up its pages from 100. */
@@ -482,11 +385,31 @@ static void sizes_and_cache_bits(void **state)
 			 PTE_P | PTE_W | PTE_A | PTE_D | BIT(4) | BIT(7));
 	assert_int_equal(level, 1);
 	/* A page of other cache bits over the same memory has tables of its own. */
-	large = (large & ~(BIT(4) | PTE_D)) | PTE_D;
+	large = (large & ~BIT(4)) | PTE_D;
 	op_gpa1_write(&s.m.vm, GPA1(3 * PAGE_SIZE + 16), &large, 8);
 	assert_true(touch(&s, 2 * SZ_2M + 9 * PAGE_SIZE, 0));
 	assert_int_equal(shadow_leaf(&s, SZ_2M + 9 * PAGE_SIZE, &level) & BIT(4), BIT(4));
 	assert_int_equal(shadow_leaf(&s, 2 * SZ_2M + 9 * PAGE_SIZE, &level) & BIT(4), 0);
+	end(&s);
+}
+
+/* A large page in small ones here: a write that CR0.WP let pass allows none when D is off again. */
+static void dirty_once_is_not_for_ever(void **state)
+{
+	u64 large = PTE_P | PTE_PS;
+	struct scene s;
+
+	(void)state;
+	start_simple(&s);
+	ept01_map(&s.m.ept01, GPA1(9 * PAGE_SIZE), PAGE_SIZE, HPA(0), EPT_RWX, MT_WB);
+	s.p.cr0 &= ~CR0_WP;
+	flush(&s);
+	for (u32 i = 0; i < 2; i++) {
+		op_gpa1_write(&s.m.vm, GPA1(3 * PAGE_SIZE + 8), &large, 8);
+		flush(&s);
+		assert_int_equal(vtlb_access(&s, SZ_2M, 0), ACCESS_DONE);
+		assert_int_equal(vtlb_access(&s, SZ_2M, PF_W), ACCESS_DONE);
+	}
 	end(&s);
 }
 
@@ -522,6 +445,7 @@ int main(void)
 		cmocka_unit_test(write_protection_off),
 		cmocka_unit_test(modes_are_apart),
 		cmocka_unit_test(sizes_and_cache_bits),
+		cmocka_unit_test(dirty_once_is_not_for_ever),
 		cmocka_unit_test(ept01_is_the_limit),
 	};
 

@@ -28,7 +28,7 @@ RUNS = {"boot": 20000, "changing": 10000, "ept": 60000, "operand": 50000, "progr
         "vmcs12": 15000, "walk": 120000}
 RUNS_OF_OTHERS = 10000
 # Programs: a short one reaches little, so they may be long from the start.
-LONG = {"changing", "program"}
+LONG = {"changing", "program", "vtlb"}
 FRAME = re.compile(r"^\s+#\d+ .*(fuzzer::|libc|_start|__sanitizer)")
 
 
