@@ -122,12 +122,15 @@ static void drop_entry(struct vtlb_table *t, u64 *entries, u32 i)
 {
 	entries[i] = 0;
 	t->live[i / 64] &= ~BIT(i % 64);
+	if (!t->live[i / 64])
+		t->words &= ~BIT32(i / 64);
 }
 
 static void drop_all_of(struct vtlb *v, struct vtlb_table *t)
 {
 	__builtin_memset(vtlb_entries(v, t), 0, PAGE_SIZE);
 	__builtin_memset(t->live, 0, sizeof(t->live));
+	t->words = 0;
 }
 
 /* PDPTEs are registers of the guest's; 32-bit paging has none. */
@@ -145,26 +148,40 @@ static void validate_root(struct vtlb *v, struct vtlb_table *t, const struct mmu
 	}
 }
 
-static always_inline void validate_entries(struct vtlb *v, struct vtlb_table *t,
-					   const struct mmu_paging *p, const void *memory,
-					   bool narrow)
+/* What hardware has not used since the last time goes. */
+static void age_entries(struct vtlb *v, struct vtlb_table *t)
 {
-	u64 *entries = vtlb_entries(v, t), *seen = vtlb_seen(v, t);
-	bool aging = ++t->turns % TURNS_UNUSED == 0, links = vtlb_level(t) > 1;
-	u32 shift = links ? 1 : 0;
+	u64 *entries = vtlb_entries(v, t);
 
-	for (u32 w = 0; w < VTLB_WORDS; w++) {
+	for (u32 words = t->words; words; words &= words - 1) {
+		u32 w = (u32)__builtin_ctz(words);
+
 		for (u64 left = t->live[w]; left; left &= left - 1) {
 			u32 i = w * 64 + (u32)__builtin_ctzll(left);
 
-			if (unlikely(guest_entry(memory, narrow, shift, i) != seen[i]) ||
-			    unlikely(aging && !(entries[i] & PTE_A))) {
-				drop_entry(t, entries, i);
-				continue;
-			}
-			if (unlikely(aging))
+			if (entries[i] & PTE_A)
 				entries[i] &= ~PTE_A;
-			if (links && !(entries[i] & PTE_PS))
+			else
+				drop_entry(t, entries, i);
+		}
+	}
+}
+
+static always_inline void validate_entries(struct vtlb *v, struct vtlb_table *t,
+					   const struct mmu_paging *p, const void *memory,
+					   bool narrow, bool links)
+{
+	u64 *entries = vtlb_entries(v, t), *seen = vtlb_seen(v, t);
+
+	for (u32 words = t->words; words; words &= words - 1) {
+		u32 w = (u32)__builtin_ctz(words);
+
+		for (u64 left = t->live[w]; left; left &= left - 1) {
+			u32 i = w * 64 + (u32)__builtin_ctzll(left);
+
+			if (unlikely(guest_entry(memory, narrow, links ? 1 : 0, i) != seen[i]))
+				drop_entry(t, entries, i);
+			else if (links && !(entries[i] & PTE_PS))
 				vtlb_validate(v, vtlb_child(v, entries[i]), p);
 		}
 	}
@@ -183,13 +200,17 @@ void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging
 		validate_root(v, t, p);
 		return;
 	}
+	if (unlikely(++t->turns % TURNS_UNUSED == 0))
+		age_entries(v, t);
 	memory = memory_of(v, t);
 	if (unlikely(!memory))
 		drop_all_of(v, t);
 	else if (vtlb_mode(t->role) == VTLB_32BIT)
-		validate_entries(v, t, p, narrow_part(t, memory), true);
+		validate_entries(v, t, p, narrow_part(t, memory), true, vtlb_level(t) > 1);
+	else if (vtlb_level(t) > 1)
+		validate_entries(v, t, p, memory, false, true);
 	else
-		validate_entries(v, t, p, memory, false);
+		validate_entries(v, t, p, memory, false, false);
 }
 
 hpa_t vtlb_root(struct vtlb *v, const struct mmu_paging *p)

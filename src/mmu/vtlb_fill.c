@@ -131,13 +131,6 @@ static u64 leaf_entry(const struct fill *f)
 	return entry | (cache & 4 ? PTE_PAT : 0);
 }
 
-static void put(struct fill *f, struct vtlb_table *t, u32 i, u64 entry, u64 seen)
-{
-	vtlb_seen(f->v, t)[i] = seen;
-	t->live[i / 64] |= BIT(i % 64);
-	__atomic_store_n(&vtlb_entries(f->v, t)[i], entry, __ATOMIC_RELAXED);
-}
-
 /* NULL: there is no memory for the tables; else the root. */
 static struct vtlb_table *install(struct fill *f)
 {
@@ -155,15 +148,15 @@ static struct vtlb_table *install(struct fill *f)
 		struct vtlb_table *next;
 
 		if (level == f->leaf) {
-			put(f, t, i, leaf_entry(f), entry);
+			vtlb_put(f->v, t, i, leaf_entry(f), entry);
 			return root;
 		}
 		next = child(f, level, entry);
 		if (!next)
 			return NULL;
 		vtlb_validate(f->v, next, f->p);
-		put(f, t, i, vtlb_page(f->v, next).v | (t->role & ROLE_ROOT ? PTE_P : LINK),
-		    entry);
+		vtlb_put(f->v, t, i,
+			 vtlb_page(f->v, next).v | (t->role & ROLE_ROOT ? PTE_P : LINK), entry);
 		t = next;
 	}
 }

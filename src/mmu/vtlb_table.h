@@ -37,6 +37,7 @@ struct vtlb_table {
 	u16 number;
 	u16 next;			/* in its bucket: number plus 1 */
 	u32 turns;			/* revalidations */
+	u32 words;			/* of live[] that are not 0 */
 	u64 validated;			/* epoch */
 	const void *memory;		/* the guest's table, while this is op_gpa1_epoch(): */
 	u64 memory_epoch;		/* 0: not known */
@@ -88,6 +89,14 @@ static inline struct vtlb_table *vtlb_child(const struct vtlb *v, u64 entry)
 	u64 offset = (entry & EPT_ADDR) - v->pages.v;
 
 	return vtlb_table_of(v, (u32)(offset / (VTLB_TABLE_PAGES * PAGE_SIZE)));
+}
+
+static inline void vtlb_put(const struct vtlb *v, struct vtlb_table *t, u32 i, u64 entry, u64 seen)
+{
+	vtlb_seen(v, t)[i] = seen;
+	t->live[i / 64] |= BIT(i % 64);
+	t->words |= BIT32(i / 64);
+	__atomic_store_n(&vtlb_entries(v, t)[i], entry, __ATOMIC_RELAXED);
 }
 
 /* The table with this key, made if need be; NULL: there is no memory left. */
