@@ -68,7 +68,8 @@ static void differ(const char *what, const char *name, u64 engine, u64 emulator)
 static void write_fields(const u64 *v, const u64 *was)
 {
 	for (unsigned i = 0; i < VF_COUNT; i++)
-		if (v[i] != was[i] && field_test(&fx.n.exists, i))
+		if (v[i] != was[i] && field_test(&fx.n.exists, i) &&
+		    VMCS_TYPE(gen_encoding[i]) != VMCS_TYPE_INFO)
 			fx_vmwrite(&fx, i, v[i]);
 }
 

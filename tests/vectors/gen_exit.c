@@ -69,8 +69,6 @@ static void lists(struct gen *g)
 		V(EXIT_MSR_LOAD_COUNT) = 1 + gen_below(g, 6);
 	if (gen_one_in(g, 6))
 		V(ENTRY_MSR_LOAD_COUNT) = 1 + gen_below(g, 6);
-	if (gen_one_in(g, 60))
-		V(ENTRY_MSR_LOAD_ADDR) = PAGE(MSRS_BAD);
 }
 
 /* Linear and guest-physical addresses of gen_exit.h, by the paging that gen_base() chose. */
@@ -142,6 +140,34 @@ static void host(struct gen *g)
 	V(HOST_PAT) ^= PICK(g, 0, BIT(0), BIT(8), BIT(32), BIT(58));
 }
 
+/* An entry that fails, each way: guest, event and launch state must be as they were. */
+static void fail(struct gen *g)
+{
+	switch (gen_below(g, 7)) {
+	case 0:
+		V(PIN_CONTROLS) &= ~BIT(1);
+		break;
+	case 1:
+		V(HOST_CR0) &= ~CR0_NE;
+		break;
+	case 2:
+		V(HOST_TR_SELECTOR) = 0;
+		break;
+	case 3:
+		V(GUEST_RFLAGS) |= BIT(3);
+		break;
+	case 4:
+		V(GUEST_TR_AR) |= AR_UNUSABLE;
+		break;
+	case 5:
+		V(VMCS_LINK_POINTER) = PAGE(LINK_WRONG);
+		break;
+	default:
+		V(ENTRY_MSR_LOAD_ADDR) = PAGE(MSRS_BAD);
+		V(ENTRY_MSR_LOAD_COUNT) = 1;
+	}
+}
+
 void gen_exit_vector(const struct gen_world *world, uint64_t seed, uint64_t number, uint64_t *v,
 		     struct exit_vector *x)
 {
@@ -162,6 +188,8 @@ void gen_exit_vector(const struct gen_world *world, uint64_t seed, uint64_t numb
 	lists(g);
 	events(g);
 	host(g);
+	if (gen_one_in(g, 10))
+		fail(g);
 	gen_exit_code(g, x);
 	x->pat01 = WORLD(PAT) ^ PICK(g, 0, BIT(0), BIT(10));
 	x->dr7_01 = DR7_INIT | (gen_random(g) & 0xffff0000);
