@@ -45,10 +45,16 @@ static u64 run_loop(struct vm *vm, const char *name, u32 reason)
 	return vm->regs[R13];
 }
 
+static bool has_ept(void)
+{
+	return vmx_caps.secondary.may & SEC_EPT;
+}
+
 static void l2_cost(struct vm *vm, const char *name, const char *guest, const u8 *handler, u32 reason)
 {
 	vm_reset(vm, guest);
-	vm_use_ept(ept_pointer(root));
+	if (has_ept())
+		vm_use_ept(ept_pointer(root));
 	vmwrite(HOST_RIP, (u64)handler);
 	control_set(PRIMARY_CONTROLS, PRI_HLT | PRI_IO);
 	vmwrite(EXCEPTION_BITMAP, BIT(6));
@@ -82,13 +88,15 @@ static void l1_costs(struct vm *vm)
 	L1_COST("l1_cpuid", asm volatile("cpuid" : : "a" (0) : "rbx", "rcx", "rdx", "memory"));
 	L1_COST("l1_vmread_rip", asm volatile("vmread %1, %0" : "=r" (value) : "r" ((u64)GUEST_RIP) : "cc"));
 	L1_COST("l1_vmwrite_rip", quick_vmwrite(GUEST_RIP, i));
-	L1_COST("l1_vmwrite_eptp", quick_vmwrite(EPTP, i << 12));
+	if (has_ept())
+		L1_COST("l1_vmwrite_eptp", quick_vmwrite(EPTP, i << 12));
 	pointer[0] = (u64)vm->vmcs;
 	pointer[1] = (u64)vmx_region();
 	must(vmclear(pointer[1]), "VMCLEAR");
 	L1_COST("l1_vmptrld", quick_vmptrld(&pointer[i % 2]));
 	vm_load(vm);
-	L1_COST("l1_invept", asm volatile("invept (%0), %1" : : "r" (descriptor), "r" (1ul) : "cc", "memory"));
+	if (has_ept())
+		L1_COST("l1_invept", asm volatile("invept (%0), %1" : : "r" (descriptor), "r" (1ul) : "cc", "memory"));
 	L1_COST("l1_empty_loop", asm volatile("" : : : "memory"));
 }
 
@@ -145,7 +153,8 @@ int main(void)
 	l2_cost(&vm, "l2_hlt", guest_hlt, on_instruction, REASON_HLT);
 	l2_cost(&vm, "l2_ud", guest_ud, on_ud, REASON_EXCEPTION);
 	l2_cost(&vm, "l2_inject_and_vmcall", guest_vmcall, on_vmcall_inject, REASON_VMCALL);
-	ept_costs(&vm);
+	if (has_ept())
+		ept_costs(&vm);
 	vmx_off();
 	print("all costs measured\n");
 	return 0;
