@@ -40,6 +40,7 @@ static void intercepts(struct gen *g)
 	V(IO_BITMAP_B) = PICK(g, PAGE(BITMAP), XPAGE(ONES), XPAGE(MIXED));
 	V(VMREAD_BITMAP) = PICK(g, XPAGE(ONES), XPAGE(MIXED));
 	V(VMWRITE_BITMAP) = PICK(g, XPAGE(ONES), XPAGE(MIXED));
+	V(XSS_EXIT_BITMAP) = gen_one_in(g, 2) ? 0 : ~0ull;
 	V(TSC_OFFSET) = r;
 	V(PREEMPTION_TIMER) = gen_one_in(g, 4) ? gen_below(g, 3) : 1000;
 }
@@ -53,9 +54,9 @@ static void windows(struct gen *g)
 		gen_proc(g, PROC_NMI_WINDOW);
 	if (gen_one_in(g, 12))
 		gen_proc(g, PROC_MTF);
-	if (gen_one_in(g, 8) && (V(PROC_CONTROLS) & PROC_TPR_SHADOW) &&
-	    !(V(PROC2_CONTROLS) & (PROC2_APIC_ACCESS | PROC2_VIRTUAL_INTR)))
-		V(TPR_THRESHOLD) = gen_below(g, 6);
+	if (gen_one_in(g, 3) && (V(PROC_CONTROLS) & PROC_TPR_SHADOW) &&
+	    !(V(PROC2_CONTROLS) & PROC2_VIRTUAL_INTR))	/* an entry asks for no more than VTPR, or not */
+		V(TPR_THRESHOLD) = gen_below(g, V(PROC2_CONTROLS) & PROC2_APIC_ACCESS ? 16 : 6);
 }
 
 static void lists(struct gen *g)
@@ -87,6 +88,8 @@ static void memory(struct gen *g)
 		V(GUEST_PDPTE0) = XPAGE(PD) | 1;
 	V(GUEST_RIP) = XA_CODE - V(GUEST_CS_BASE);
 	V(GUEST_RSP) = XA_STACK - V(GUEST_SS_BASE);
+	V(GUEST_CR4) |= gen_random(g) & g->caps.cr4_fixed1 &
+			(CR4_TSD | CR4_DE | CR4_PGE | CR4_PCE | CR4_SMXE | CR4_FSGSBASE | CR4_OSXSAVE);
 	V(GUEST_GDTR_BASE) = XA_GDT;
 	V(GUEST_GDTR_LIMIT) = 0x3f;
 	V(GUEST_IDTR_BASE) = XA_IDT;

@@ -79,6 +79,8 @@ static const struct instruction instructions[] = {
 	I(REGISTER, NOTHING, 0x0f, 0xc7, 0xf9),		/* RDSEED */
 	I(MEMORY, NOTHING, 0x0f, 0xc7, 0x28),		/* XSAVES */
 	I(MEMORY, NOTHING, 0x0f, 0xc7, 0x18),		/* XRSTORS */
+	I(NONE, NOTHING, 0x0f, 0x37),			/* GETSEC */
+	I(NONE, NOTHING, 0x0f, 0xaa),			/* RSM */
 	I(NONE, NOTHING, 0x0f, 0x0b),			/* UD2 */
 	I(NONE, NOTHING, 0xcc), I(NONE, NOTHING, 0xce), I(NONE, NOTHING, 0xf1),	/* INT3, INTO, INT1 */
 	I(NONE, NOTHING, 0xcd, 0x30), I(NONE, NOTHING, 0xcd, 0x37), I(NONE, NOTHING, 0xcd, 0xff),

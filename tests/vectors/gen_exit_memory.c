@@ -63,7 +63,7 @@ static void ept(const struct gen_world *world, u8 *area)
 	entry64(area, XPAGE(EPT_PT), XA_MISCONFIGURED >> 12, XPAGE_AT(DATA) | MT_WB << 3 | 2);
 }
 
-/* Every vector has an interrupt gate or a trap gate to VMCALLs, or none. */
+/* Vectors have interrupt gates or trap gates to VMCALLs, task gates, or none. */
 static void descriptors(u8 *area)
 {
 	static const u64 gdt[] = {
@@ -77,7 +77,7 @@ static void descriptors(u8 *area)
 		u64 type = i % 8 == 7 ? 0 : i & 1 ? 0xef : 0xee;
 		u64 gate = (XA_CODE + 0x100u) | type << 40;
 
-		entry64(area, XPAGE(IDT), i, gate | 0x10 << 16);
+		entry64(area, XPAGE(IDT), i, i % 8 == 4 ? 0xe5ull << 40 | 0x28 << 16 : gate | 0x10 << 16);
 		entry64(area, XPAGE(IDT_LONG), 2 * i, gate | 0x20 << 16);
 	}
 }
