@@ -1,4 +1,4 @@
-"""The vector comparison as a test: the engine's checks and instructions against the emulator's VMX.
+"""The vector comparison as a test: entries, exits and instructions against the emulator's VMX.
 
 The work is in tests/vectors/run, whose functions are used here.
 """
