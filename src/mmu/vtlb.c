@@ -55,7 +55,7 @@ struct vtlb_table *vtlb_table_get(struct vtlb *v, u64 source, u32 role)
 	t = vtlb_table_of(v, v->used);
 	*t = (struct vtlb_table){
 		.source = source, .role = role, .number = (u16)v->used, .next = *bucket,
-		.validated = v->epoch,
+		.validated = v->clock,
 	};
 	*bucket = (u16)++v->used;
 	__builtin_memset(vtlb_entries(v, t), 0, PAGE_SIZE);
@@ -134,7 +134,8 @@ static void drop_all_of(struct vtlb *v, struct vtlb_table *t)
 }
 
 /* PDPTEs are registers of the guest's; 32-bit paging has none. */
-static void validate_root(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p)
+static void validate_root(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p,
+			  u64 since)
 {
 	u64 *entries = vtlb_entries(v, t), *seen = vtlb_seen(v, t);
 
@@ -144,7 +145,7 @@ static void validate_root(struct vtlb *v, struct vtlb_table *t, const struct mmu
 		if (vtlb_mode(t->role) == VTLB_PAE && seen[i] != p->pdpte[i])
 			drop_entry(t, entries, i);
 		else
-			vtlb_validate(v, vtlb_child(v, entries[i]), p);
+			vtlb_validate(v, vtlb_child(v, entries[i]), p, since);
 	}
 }
 
@@ -169,7 +170,7 @@ static void age_entries(struct vtlb *v, struct vtlb_table *t)
 
 static always_inline void validate_entries(struct vtlb *v, struct vtlb_table *t,
 					   const struct mmu_paging *p, const void *memory,
-					   bool narrow, bool links)
+					   u64 since, bool narrow, bool links)
 {
 	u64 *entries = vtlb_entries(v, t), *seen = vtlb_seen(v, t);
 
@@ -182,22 +183,22 @@ static always_inline void validate_entries(struct vtlb *v, struct vtlb_table *t,
 			if (unlikely(guest_entry(memory, narrow, links ? 1 : 0, i) != seen[i]))
 				drop_entry(t, entries, i);
 			else if (links && !(entries[i] & PTE_PS))
-				vtlb_validate(v, vtlb_child(v, entries[i]), p);
+				vtlb_validate(v, vtlb_child(v, entries[i]), p, since);
 		}
 	}
 }
 
-void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p)
+void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p, u64 since)
 {
 	const void *memory;
 
-	if (t->validated == v->epoch)
+	if (t->validated >= since)
 		return;
-	t->validated = v->epoch;
+	t->validated = v->clock;
 	if (t->role & ROLE_DIRECT)
 		return;		/* made of ept01 alone; so is what it leads to */
 	if (t->role & ROLE_ROOT) {
-		validate_root(v, t, p);
+		validate_root(v, t, p, since);
 		return;
 	}
 	if (unlikely(++t->turns % TURNS_UNUSED == 0))
@@ -206,23 +207,23 @@ void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging
 	if (unlikely(!memory))
 		drop_all_of(v, t);
 	else if (vtlb_mode(t->role) == VTLB_32BIT)
-		validate_entries(v, t, p, narrow_part(t, memory), true, vtlb_level(t) > 1);
+		validate_entries(v, t, p, narrow_part(t, memory), since, true, vtlb_level(t) > 1);
 	else if (vtlb_level(t) > 1)
-		validate_entries(v, t, p, memory, false, true);
+		validate_entries(v, t, p, memory, since, false, true);
 	else
-		validate_entries(v, t, p, memory, false, false);
+		validate_entries(v, t, p, memory, since, false, false);
 }
 
 hpa_t vtlb_root(struct vtlb *v, const struct mmu_paging *p)
 {
 	struct vtlb_table *t;
 
-	v->epoch++;
+	v->epoch = ++v->clock;
 	t = vtlb_root_get(v, p);
 	if (!t) {
 		vtlb_drop(v);
 		t = vtlb_root_get(v, p);
 	}
-	vtlb_validate(v, t, p);
+	vtlb_validate(v, t, p, v->epoch);
 	return vtlb_page(v, t);
 }

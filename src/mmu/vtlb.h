@@ -36,7 +36,8 @@ struct vtlb {
 	const struct ept01 *ept01;
 	hpa_t descriptors, pages;	/* of tables; a table has two pages */
 	u32 capacity, used;
-	u64 epoch;			/* of the last vtlb_root() */
+	u64 clock;			/* counts revalidations of a table and what is below */
+	u64 epoch;			/* the clock at the last vtlb_root() */
 	u64 fills, drops;
 	u16 bucket[VTLB_BUCKETS];	/* table number plus 1 */
 };

@@ -131,6 +131,12 @@ static u64 leaf_entry(const struct fill *f)
 	return entry | (cache & 4 ? PTE_PAT : 0);
 }
 
+static bool leads_to(const struct vtlb *v, const struct vtlb_table *t, u32 i,
+		     const struct vtlb_table *next)
+{
+	return (vtlb_entries(v, t)[i] & EPT_ADDR) == vtlb_page(v, next).v;
+}
+
 /* NULL: there is no memory for the tables; else the root. */
 static struct vtlb_table *install(struct fill *f)
 {
@@ -141,7 +147,7 @@ static struct vtlb_table *install(struct fill *f)
 		return NULL;
 	f->mode = root->role;
 	f->leaf = leaf_level(f);
-	vtlb_validate(f->v, root, f->p);
+	vtlb_validate(f->v, root, f->p, f->v->epoch);
 	for (u32 level = vtlb_level(root);; level--) {
 		u32 i = (u32)(f->gva >> shift_of(level)) & (VTLB_ENTRIES - 1);
 		u64 entry = guest_entry(f, level);
@@ -154,7 +160,9 @@ static struct vtlb_table *install(struct fill *f)
 		next = child(f, level, entry);
 		if (!next)
 			return NULL;
-		vtlb_validate(f->v, next, f->p);
+		/* Behind a new entry no TLB has anything from before. */
+		vtlb_validate(f->v, next, f->p, leads_to(f->v, t, i, next) ? f->v->epoch :
+								      ++f->v->clock);
 		vtlb_put(f->v, t, i,
 			 vtlb_page(f->v, next).v | (t->role & ROLE_ROOT ? PTE_P : LINK), entry);
 		t = next;
@@ -199,7 +207,6 @@ enum vtlb_verdict vtlb_fault(struct vtlb *v, const struct mmu_paging *p, gva_t g
 	t = install(&f);
 	if (!t) {
 		vtlb_drop(v);
-		v->epoch++;
 		t = install(&f);
 	}
 	v->fills++;

@@ -38,7 +38,7 @@ struct vtlb_table {
 	u16 next;			/* in its bucket: number plus 1 */
 	u32 turns;			/* revalidations */
 	u32 words;			/* of live[] that are not 0 */
-	u64 validated;			/* epoch */
+	u64 validated;			/* clock */
 	const void *memory;		/* the guest's table, while this is op_gpa1_epoch(): */
 	u64 memory_epoch;		/* 0: not known */
 	u64 live[VTLB_WORDS];		/* which entries are present */
@@ -103,5 +103,8 @@ static inline void vtlb_put(const struct vtlb *v, struct vtlb_table *t, u32 i, u
 struct vtlb_table *vtlb_table_get(struct vtlb *v, u64 source, u32 role);
 /* The root's key for a guest. */
 struct vtlb_table *vtlb_root_get(struct vtlb *v, const struct mmu_paging *p);
-/* Drops from a table, and from what it leads to, whatever the guest has changed. */
-void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p);
+/*
+ * Drops from a table, and from what it leads to, whatever the guest has changed;
+ * but not from tables that this happened to at that time or since.
+ */
+void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p, u64 since);

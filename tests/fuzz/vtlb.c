@@ -43,9 +43,14 @@ static void read_registers(struct fuzz_input *in, struct scene *s)
 		s->p.pdpte[i] = bits >> (8 + i) & 1 ? (PAGE_SIZE + (bits >> 12) % PAGES * PAGE_SIZE) | 1 : 0;
 }
 
-/* Where a walk of one of the addresses would look, in one of the tables. */
-static void change_entry(struct fuzz_input *in, struct scene *s)
+/*
+ * Where a walk of one of the addresses would look, in one of the tables. True: no
+ * TLB can have anything of the entry as it was.
+ */
+static bool change_entry(struct fuzz_input *in, struct scene *s)
 {
+	u64 old = 0, at;
+
 	u64 size = s->p.cr4 & CR4_PAE ? 8 : 4, step = size == 8 ? 9 : 10;
 	u64 gva = read_gva(in, s), page = PAGE_SIZE + read_page(in, PAGES);
 	u32 level = fuzz_u8(in) & 3;
@@ -56,8 +61,10 @@ static void change_entry(struct fuzz_input *in, struct scene *s)
 		entry |= PTE_NX;
 	if (bits & 1 << 15)
 		entry ^= fuzz_value(in);
-	op_gpa1_write(&s->m.vm, GPA1(page + (gva >> (12 + step * level) & (BIT(step) - 1)) * size),
-		      &entry, size);
+	at = page + (gva >> (12 + step * level) & (BIT(step) - 1)) * size;
+	op_gpa1_read(&s->m.vm, GPA1(at), &old, size);
+	op_gpa1_write(&s->m.vm, GPA1(at), &entry, size);
+	return !(old & PTE_P);
 }
 
 static void change_ept01(struct fuzz_input *in, struct scene *s)
@@ -90,12 +97,14 @@ static void step(struct fuzz_input *in, struct scene *s)
 		vtlb_access(s, gva, kinds[what % ARRAY_SIZE(kinds)]);
 		return;
 	}
-	if (what < 0xe0)
-		change_entry(in, s);
-	else if (what < 0xf0)
+	if (what < 0xe0) {
+		if (change_entry(in, s) && what >= 0xa0)
+			return;
+	} else if (what < 0xf0) {
 		read_registers(in, s);
-	else if (what < 0xf8)
+	} else if (what < 0xf8) {
 		change_ept01(in, s);
+	}
 	s->root = vtlb_root(&s->v, &s->p);
 }
 

@@ -393,6 +393,28 @@ static void sizes_and_cache_bits(void **state)
 	end(&s);
 }
 
+/*
+ * One table at two places. What the guest changes in it needs no flush where the table was not
+ * before, whatever a TLB may have of the other place.
+ */
+static void a_new_place_is_looked_at_anew(void **state)
+{
+	struct scene s;
+	u64 entry;
+
+	(void)state;
+	start_simple(&s);
+	for (u64 i = 0; i < 4; i++)
+		assert_int_equal(vtlb_access(&s, i * PAGE_SIZE, PF_W), ACCESS_DONE);
+	set_pte(&s, 2, (pte(&s, 2) & 0xfff) | 120 * PAGE_SIZE);
+	set_pte(&s, 3, (pte(&s, 3) & 0xfff) | 121 * PAGE_SIZE);
+	op_gpa1_read(&s.m.vm, GPA1(3 * PAGE_SIZE), &entry, 8);
+	op_gpa1_write(&s.m.vm, GPA1(3 * PAGE_SIZE + 8), &entry, 8);
+	assert_int_equal(vtlb_access(&s, SZ_2M + 2 * PAGE_SIZE, 0), ACCESS_DONE);
+	assert_int_equal(vtlb_access(&s, SZ_2M + 3 * PAGE_SIZE, 0), ACCESS_DONE);
+	end(&s);
+}
+
 /* A large page in small ones here: a write that CR0.WP let pass allows none when D is off again. */
 static void dirty_once_is_not_for_ever(void **state)
 {
@@ -445,6 +467,7 @@ int main(void)
 		cmocka_unit_test(write_protection_off),
 		cmocka_unit_test(modes_are_apart),
 		cmocka_unit_test(sizes_and_cache_bits),
+		cmocka_unit_test(a_new_place_is_looked_at_anew),
 		cmocka_unit_test(dirty_once_is_not_for_ever),
 		cmocka_unit_test(ept01_is_the_limit),
 	};
