@@ -28,7 +28,7 @@ bool vtlb_init(struct vtlb *v, struct vm *vm, const struct ept01 *ept01, hpa_t b
 
 void vtlb_drop(struct vtlb *v)
 {
-	v->used = 0;
+	v->used = v->free = 0;
 	v->drops++;
 	__builtin_memset(v->bucket, 0, sizeof(v->bucket));
 }
@@ -40,24 +40,70 @@ static u16 *bucket_of(struct vtlb *v, u64 source, u32 role)
 	return &v->bucket[(hash >> 32) % VTLB_BUCKETS];
 }
 
+/* The number of a table for a new owner; capacity: none is left. */
+static u32 take(struct vtlb *v)
+{
+	u32 number = v->free;
+
+	if (!number)
+		return v->used < v->capacity ? v->used++ : v->capacity;
+	v->free = vtlb_table_of(v, number - 1)->next;
+	return number - 1;
+}
+
+/* The clock in the middle between now and the last use of the table used least recently. */
+static u64 middle(const struct vtlb *v)
+{
+	u64 oldest = v->epoch;
+
+	for (u32 i = 0; i < v->used; i++)
+		oldest = MIN(oldest, vtlb_table_of(v, i)->validated);
+	return oldest + (v->epoch - oldest + 1) / 2;
+}
+
+void vtlb_recycle(struct vtlb *v)
+{
+	u64 limit = middle(v);
+
+	v->free = 0;
+	__builtin_memset(v->bucket, 0, sizeof(v->bucket));
+	for (u32 i = 0; i < v->used; i++) {
+		struct vtlb_table *t = vtlb_table_of(v, i);
+		u16 *list = bucket_of(v, t->source, t->role);
+
+		if (!t->role || t->validated < limit) {
+			v->recycled += t->role != 0;
+			t->role = 0;
+			t->validated = ~0ull;
+			list = &v->free;
+		}
+		t->next = *list;
+		*list = (u16)(i + 1);
+	}
+	if (!v->free)
+		vtlb_drop(v);
+}
+
 struct vtlb_table *vtlb_table_get(struct vtlb *v, u64 source, u32 role)
 {
 	u16 *bucket = bucket_of(v, source, role);
 	struct vtlb_table *t;
+	u32 number;
 
 	for (u32 i = *bucket; i; i = t->next) {
 		t = vtlb_table_of(v, i - 1);
 		if (t->source == source && t->role == role)
 			return t;
 	}
-	if (v->used == v->capacity)
+	number = take(v);
+	if (number == v->capacity)
 		return NULL;
-	t = vtlb_table_of(v, v->used);
+	t = vtlb_table_of(v, number);
 	*t = (struct vtlb_table){
-		.source = source, .role = role, .number = (u16)v->used, .next = *bucket,
+		.source = source, .role = role, .number = (u16)number, .next = *bucket,
 		.validated = v->clock,
 	};
-	*bucket = (u16)++v->used;
+	*bucket = (u16)(number + 1);
 	__builtin_memset(vtlb_entries(v, t), 0, PAGE_SIZE);
 	return t;
 }
@@ -149,6 +195,17 @@ static void validate_root(struct vtlb *v, struct vtlb_table *t, const struct mmu
 	}
 }
 
+/* Made of ept01 alone, as is all that it leads to: nothing can have changed. */
+static void validate_direct(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p,
+			    u64 since)
+{
+	const u64 *entries = vtlb_entries(v, t);
+
+	for (u32 i = 0; i < VTLB_ENTRIES && vtlb_level(t) > 1; i++)
+		if ((entries[i] & (PTE_P | PTE_PS)) == PTE_P)
+			vtlb_validate(v, vtlb_child(v, entries[i]), p, since);
+}
+
 /* What hardware has not used since the last time goes. */
 static void age_entries(struct vtlb *v, struct vtlb_table *t)
 {
@@ -194,9 +251,11 @@ void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging
 
 	if (t->validated >= since)
 		return;
-	t->validated = v->clock;
-	if (t->role & ROLE_DIRECT)
-		return;		/* made of ept01 alone; so is what it leads to */
+	t->validated = since;
+	if (t->role & ROLE_DIRECT) {
+		validate_direct(v, t, p, since);
+		return;
+	}
 	if (t->role & ROLE_ROOT) {
 		validate_root(v, t, p, since);
 		return;
@@ -221,7 +280,7 @@ hpa_t vtlb_root(struct vtlb *v, const struct mmu_paging *p)
 	v->epoch = ++v->clock;
 	t = vtlb_root_get(v, p);
 	if (!t) {
-		vtlb_drop(v);
+		vtlb_recycle(v);
 		t = vtlb_root_get(v, p);
 	}
 	vtlb_validate(v, t, p, v->epoch);

@@ -13,7 +13,8 @@
  * made from beside it; nothing is mapped that ept01 does not map; accessed and
  * dirty flags are set in the guest's tables before hardware can use an entry.
  * What ept01 loses must be followed by vtlb_drop() before the next VM entry.
- * The memory is bounded; when it is used up, everything goes.
+ * The memory is bounded; when it is used up, what the guest used least recently
+ * goes.
  */
 #pragma once
 
@@ -35,10 +36,11 @@ struct vtlb {
 	struct vm *vm;
 	const struct ept01 *ept01;
 	hpa_t descriptors, pages;	/* of tables; a table has two pages */
-	u32 capacity, used;
+	u32 capacity, used;		/* used: those ever taken, from number 0 on */
+	u16 free;			/* given back: number plus 1 */
 	u64 clock;			/* counts revalidations of a table and what is below */
 	u64 epoch;			/* the clock at the last vtlb_root() */
-	u64 fills, drops;
+	u64 fills, drops, recycled;
 	u16 bucket[VTLB_BUCKETS];	/* table number plus 1 */
 };
 

@@ -204,11 +204,8 @@ enum vtlb_verdict vtlb_fault(struct vtlb *v, const struct mmu_paging *p, gva_t g
 	*gpa = path.t.gpa;
 	if (!find_page(&f))
 		return VTLB_L0;
-	t = install(&f);
-	if (!t) {
-		vtlb_drop(v);
-		t = install(&f);
-	}
+	while (!(t = install(&f)))
+		vtlb_recycle(v);
 	v->fills++;
 	*root = vtlb_page(v, t);
 	return VTLB_FILLED;

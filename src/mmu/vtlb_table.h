@@ -31,11 +31,15 @@ enum vtlb_mode { VTLB_UNPAGED, VTLB_32BIT, VTLB_PAE, VTLB_LONG };
 #define ROLE_DIRTY BIT32(19)		/* direct: the guest calls its page dirty */
 #define ROLE_OF_MODE (ROLE_MODE | ROLE_PSE | ROLE_NXE | ROLE_SMEP | ROLE_WP)
 
+/*
+ * Always: a table was revalidated no earlier than any that leads to it, so that
+ * all that have not been for some time can go together and leave no link.
+ */
 struct vtlb_table {
 	u64 source;			/* GPA1 of the guest's table; direct: of what it maps */
-	u32 role;
+	u32 role;			/* 0: free */
 	u16 number;
-	u16 next;			/* in its bucket: number plus 1 */
+	u16 next;			/* in its bucket, or free: number plus 1 */
 	u32 turns;			/* revalidations */
 	u32 words;			/* of live[] that are not 0 */
 	u64 validated;			/* clock */
@@ -101,6 +105,8 @@ static inline void vtlb_put(const struct vtlb *v, struct vtlb_table *t, u32 i, u
 
 /* The table with this key, made if need be; NULL: there is no memory left. */
 struct vtlb_table *vtlb_table_get(struct vtlb *v, u64 source, u32 role);
+/* There was no memory left: takes it from the tables used least recently. */
+void vtlb_recycle(struct vtlb *v);
 /* The root's key for a guest. */
 struct vtlb_table *vtlb_root_get(struct vtlb *v, const struct mmu_paging *p);
 /*

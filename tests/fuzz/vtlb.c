@@ -123,5 +123,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	s.root = vtlb_root(&s.v, &s.p);
 	for (u32 i = 0; i < STEPS_MAX && in.left; i++)
 		step(&in, &s);
+	check_links(&s);
 	return 0;
 }

@@ -153,6 +153,7 @@ static void run(u64 seed, u32 pages)
 		flush(&s);
 		for (u64 n = pick(&s.m, 60); n; n--)
 			try_access(&s);
+		check_links(&s);
 	}
 	end(&s);
 }
@@ -167,7 +168,7 @@ static void like_the_guests_tables(void **state)
 		    ends[ACCESS_HOLE] > 100);
 }
 
-/* So few pages that everything goes again and again. */
+/* So few pages that tables go again and again. */
 static void little_memory(void **state)
 {
 	(void)state;
@@ -200,6 +201,31 @@ static void start_simple(struct scene *s)
 		op_gpa1_write(&s->m.vm, GPA1(4 * PAGE_SIZE + 8 * i), &entry, 8);
 	}
 	flush(s);
+}
+
+/* What was used last stays when memory is used up. */
+static void the_oldest_goes(void **state)
+{
+	struct scene s;
+	u64 hpa;
+
+	(void)state;
+	start_simple(&s);
+	assert_true(vtlb_init(&s.v, &s.m.vm, &s.m.ept01, HPA(HOME + HOME_PAGES01 * PAGE_SIZE),
+			      VTLB_MIN_PAGES));
+	for (u32 i = 0; i < 100; i++) {
+		s.p.cr3 = (200 + i) * PAGE_SIZE;	/* nothing is there */
+		flush(&s);
+		s.p.cr3 = PAGE_SIZE;
+		flush(&s);
+		assert_int_equal(hw_access(&s, 0, PF_W, &hpa), i > 0);
+		assert_int_equal(vtlb_access(&s, 0, PF_W), ACCESS_DONE);
+		check_links(&s);
+	}
+	assert_int_equal(s.v.fills, 1);
+	assert_true(s.v.recycled > 50);
+	assert_int_equal(s.v.drops, 0);
+	end(&s);
 }
 
 static u64 pte(struct scene *s, u64 i)
@@ -461,6 +487,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(like_the_guests_tables),
 		cmocka_unit_test(little_memory),
+		cmocka_unit_test(the_oldest_goes),
 		cmocka_unit_test(flags_at_the_right_time),
 		cmocka_unit_test(flushes_revalidate),
 		cmocka_unit_test(unused_entries_go),

@@ -6,8 +6,7 @@
 #pragma once
 
 #include "mmu_machine.h"
-#include "mmu/guest_rights.h"
-#include "mmu/vtlb.h"
+#include "mmu/vtlb_table.h"
 
 #define VTLB_TABLES 24u
 #define GPA1_SHIFT (2 * SZ_2M)	/* GPA1 plus this is the HPA of most pages */
@@ -70,6 +69,26 @@ static inline void check_flags(struct scene *s, u64 gva, u32 error)
 	assert_memory_equal(before, tables, VTLB_TABLES * PAGE_SIZE);
 	assert_int_equal(writes, s->m.vm.memory.writes);
 	free(before);
+}
+
+/* No link to a table that is free, or that could be before the one with the link. */
+static inline void check_links(const struct scene *s)
+{
+	const struct vtlb *v = &s->v;
+
+	for (u32 n = 0; n < v->used; n++) {
+		const struct vtlb_table *t = vtlb_table_of(v, n);
+
+		for (u32 i = 0; t->role && i < VTLB_ENTRIES && vtlb_level(t) > 1; i++) {
+			u64 entry = vtlb_entries(v, t)[i];
+
+			assert_int_equal(entry & PTE_P, t->live[i / 64] >> (i % 64) & 1);
+			if ((entry & (PTE_P | PTE_PS)) != PTE_P)
+				continue;
+			assert_true(vtlb_child(v, entry)->role != 0);
+			assert_true(vtlb_child(v, entry)->validated >= t->validated);
+		}
+	}
 }
 
 enum vtlb_end { ACCESS_DONE, ACCESS_FAULT, ACCESS_HOLE };
