@@ -80,7 +80,8 @@ static u32 cache_bits(const struct fill *f)
 
 static u32 role_of_rights(const struct fill *f)
 {
-	return (f->rights.w ? ROLE_W : 0) | (f->rights.u ? ROLE_U : 0) | (f->rights.nx ? ROLE_NX : 0);
+	return (f->rights.w ? ROLE_W : 0) | (f->rights.u ? ROLE_U : 0) |
+	       (f->rights.nx ? ROLE_NX : 0);
 }
 
 /* The next table: a shadow of one of the guest's, or a part of a page of its. */

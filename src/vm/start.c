@@ -125,7 +125,8 @@ static void init_memory(struct vm *vm, const struct boot_info *bi)
 	mmu_pool_init(&vm->pool01, vm, base, pages01);
 	mmu_pool_init(&vm->pool02, vm, HPA(base.v + pages01 * PAGE_SIZE), (u32)pages - pages01);
 	if (!vm_memory_init(vm, bi) ||
-	    (vm->no_ept && !vtlb_init(&vm->vtlb, vm, &vm->ept01, vm->pool02.base, vm->pool02.pages)) ||
+	    (vm->no_ept &&
+	     !vtlb_init(&vm->vtlb, vm, &vm->ept01, vm->pool02.base, vm->pool02.pages)) ||
 	    !ept02_set_init(&vm->ept02s, vm, &vm->pool02, &vm->ept01, &vm->ept_caps, &caps12))
 		debug_refuse("%zu pages are too few for page tables: give the machine more memory", pages);
 	for (u32 i = 0; i < vm->vcpu_count; i++)

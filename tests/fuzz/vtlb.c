@@ -36,11 +36,13 @@ static void read_registers(struct fuzz_input *in, struct scene *s)
 	s->p = (struct mmu_paging){ .maxphyaddr = 40, .pg_1g = bits & 4, .cr0 = CR0_PE };
 	if (mode)
 		s->p.cr0 |= CR0_PG | (bits & 8 ? CR0_WP : 0);
-	s->p.cr4 = (mode >= 2 ? CR4_PAE : 0) | (bits & 16 ? CR4_PSE : 0) | (bits & 32 ? CR4_SMEP : 0);
+	s->p.cr4 = (mode >= 2 ? CR4_PAE : 0) | (bits & 16 ? CR4_PSE : 0) |
+		   (bits & 32 ? CR4_SMEP : 0);
 	s->p.efer = (mode == 3 ? EFER_LME | EFER_LMA : 0) | (bits & 64 ? EFER_NXE : 0);
 	s->p.cr3 = PAGE_SIZE + read_page(in, PAGES);
 	for (u32 i = 0; i < 4; i++)
-		s->p.pdpte[i] = bits >> (8 + i) & 1 ? (PAGE_SIZE + (bits >> 12) % PAGES * PAGE_SIZE) | 1 : 0;
+		s->p.pdpte[i] = bits >> (8 + i) & 1 ?
+				PAGE_SIZE + (bits >> 12) % PAGES * PAGE_SIZE + PTE_P : 0;
 }
 
 /*
@@ -69,7 +71,8 @@ static bool change_entry(struct fuzz_input *in, struct scene *s)
 
 static void change_ept01(struct fuzz_input *in, struct scene *s)
 {
-	gpa1_t page = GPA1((VTLB_TABLES + 1) * PAGE_SIZE + read_page(in, L1_PAGES - VTLB_TABLES - 1));
+	gpa1_t page = GPA1((VTLB_TABLES + 1) * PAGE_SIZE +
+			   read_page(in, L1_PAGES - VTLB_TABLES - 1));
 
 	switch (fuzz_u8(in) & 3) {
 	case 0:

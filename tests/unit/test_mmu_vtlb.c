@@ -461,7 +461,7 @@ static void dirty_once_is_not_for_ever(void **state)
 	end(&s);
 }
 
-/* The home of L0 is in no ept01, so no guest's table reaches it. What ept01 loses, the shadow loses. */
+/* L0's home is in no ept01, so no guest's table reaches it. What ept01 loses, the shadow loses. */
 static void ept01_is_the_limit(void **state)
 {
 	struct scene s;

@@ -158,7 +158,8 @@ static void l2s_own_faults_are_l2s(void **state)
 	assert_int_equal(FX02(&f, ENTRY_ERROR_CODE), PF_U);
 	assert_int_equal(f.hw.cr2, 0x5000);
 	for (unsigned i = 0; i < ARRAY_SIZE(with); i++) {
-		assert_int_equal(page_fault(0x6000, PF_W, INTR_VALID | with[i].first), with[i].verdict);
+		assert_int_equal(page_fault(0x6000, PF_W, INTR_VALID | with[i].first),
+				 with[i].verdict);
 		if (with[i].verdict == NESTED_REFLECTED)
 			break;
 		assert_int_equal(FX02(&f, ENTRY_INTR_INFO) & INTR_VECTOR, with[i].vector);
@@ -235,7 +236,8 @@ static void fails_with(u64 qualification)
 	assert_int_equal(o.kind, OUT_ENTRY_FAIL);
 	assert_int_equal(o.error_code & EXIT_REASON_BASIC, EXIT_INVALID_GUEST_STATE);
 	assert_int_equal(o.value, qualification);
-	assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE);
+	assert_int_equal(FX12_READ(&f, EXIT_REASON),
+			 EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE);
 }
 
 /* The hardware would see none of these: what it gets has other registers. */

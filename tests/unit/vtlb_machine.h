@@ -26,7 +26,8 @@ static inline bool hw_access(struct scene *s, u64 gva, u32 error, u64 *hpa)
 
 	for (u32 level = lng ? 4 : 3;; level--) {
 		u32 shift = 12 + 9 * (level - 1);
-		u64 *entry = &op_table(&s->m.vm, HPA(table))[gva >> shift & (level == 3 && !lng ? 3 : 511)];
+		u64 index = gva >> shift & (level == 3 && !lng ? 3 : 511);
+		u64 *entry = &op_table(&s->m.vm, HPA(table))[index];
 
 		if (!(*entry & PTE_P))
 			return false;

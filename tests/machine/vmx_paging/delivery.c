@@ -1,6 +1,7 @@
 /*
  * Events whose delivery needs pages that no TLB has, or that are not there: what the guest gets, or
- * the VMM. SDM: Information for VM Exits That Occur During Event Delivery, Interrupt 8-Double Fault.
+ * the VMM. SDM: Information for VM Exits That Occur During Event Delivery, Interrupt 8-Double
+ * Fault.
  */
 #include "vmx_paging.h"
 

@@ -1,4 +1,7 @@
-/* Page faults of the guest, intercepted or its own; accessed and dirty flags. SDM: Exception Bitmap. */
+/*
+ * Page faults of the guest, intercepted or its own; accessed and dirty flags. SDM: Exception
+ * Bitmap.
+ */
 #include "vmx_paging.h"
 
 asm("f_read: mov (%rsi), %rbx; vmcall\n"
@@ -8,7 +11,8 @@ asm("f_read: mov (%rsi), %rbx; vmcall\n"
     "f_touch: mov (%rsi), %rbx; mov $1, %ebx; vmcall\n"
     "f_cross: mov -4(%rsi), %rbx; vmcall\n"
     "f_cross_write: mov %rsi, -4(%rsi); vmcall\n");
-extern const char f_read[], f_write[], f_read_write[], f_fetch[], f_touch[], f_cross[], f_cross_write[];
+extern const char f_read[], f_write[], f_read_write[], f_fetch[], f_touch[], f_cross[],
+	f_cross_write[];
 
 static const struct {
 	const char *name;

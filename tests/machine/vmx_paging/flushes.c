@@ -1,6 +1,6 @@
 /*
- * What a guest sees after each thing that flushes its TLB: MOV to CR3, INVLPG, CR4.PGE, VM entries and
- * exits. SDM: Operations that Invalidate TLBs and Paging-Structure Caches.
+ * What a guest sees after each thing that flushes its TLB: MOV to CR3, INVLPG, CR4.PGE, VM
+ * entries and exits. SDM: Operations that Invalidate TLBs and Paging-Structure Caches.
  */
 #include "vmx_paging.h"
 

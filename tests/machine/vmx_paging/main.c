@@ -1,7 +1,7 @@
 /*
- * Guests without EPT, with page tables of their own: every fault and flag, every flush, the control
- * registers that paging depends on, modes of paging, and events that meet page faults. On a processor
- * without EPT (penryn_paging) L0 shadows all these tables.
+ * Guests without EPT, with page tables of their own: every fault and flag, every flush, the
+ * control registers that paging depends on, modes of paging, and events that meet page faults. On a
+ * processor without EPT (penryn_paging) L0 shadows all these tables.
  */
 #include "vmx_paging.h"
 

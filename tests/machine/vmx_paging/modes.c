@@ -1,13 +1,14 @@
 /*
- * Guests in 32-bit protected mode with PAE paging and with tables of two levels, with large pages and
- * small ones, and what they find after the VMM has changed their mode. SDM: Paging.
+ * Guests in 32-bit protected mode with PAE paging and with tables of two levels, with large
+ * pages and small ones, and what they find after the VMM has changed their mode. SDM: Paging.
  */
 #include "vmx_paging.h"
 
 asm(".code32\n"
     "m_read: mov (%esi), %ebx; mov (%edi), %ecx; vmcall\n"
     "m_write: mov (%esi), %ebx; mov %ebx, (%esi); incl (%edi); mov (%edi), %ecx; vmcall\n"
-    "m_cr3: mov (%esi), %ebx; mov %edx, (%ebp); mov %cr3, %eax; mov %eax, %cr3; mov (%esi), %ecx; vmcall\n"
+    "m_cr3: mov (%esi), %ebx; mov %edx, (%ebp); mov %cr3, %eax; mov %eax, %cr3; mov (%esi), %ecx;"
+    "	vmcall\n"
     "m_invlpg: mov (%esi), %ebx; mov %edx, (%ebp); invlpg (%esi); mov (%esi), %ecx; vmcall\n"
     ".code64\n");
 extern const char m_read[], m_write[], m_cr3[], m_invlpg[];

@@ -18,8 +18,8 @@ asm("r_wp: " NO_WP "movl $7, (%rsi); mov (%rsi), %rbx; bts $16, %rax; mov %rax, 
     "r_cr3_bad: mov %cr3, %rax; bts $60, %rax; xor %ebx, %ebx; mov %rax, %cr3; vmcall\n"
     "r_lmsw: mov $0xf, %eax; lmsw %ax; smsw %ebx; clts; smsw %ecx; vmcall\n"
     "r_nxe: mov $0xc0000080, %ecx; rdmsr; btr $11, %eax; wrmsr; mov (%rsi), %rbx; vmcall\n"
-    "r_efer: mov $0xc0000080, %ecx; rdmsr; mov %eax, %ebx; btc $0, %eax; wrmsr; rdmsr; mov %eax, %ecx;"
-    "	vmcall\n"
+    "r_efer: mov $0xc0000080, %ecx; rdmsr; mov %eax, %ebx; btc $0, %eax; wrmsr; rdmsr;"
+    "	mov %eax, %ecx; vmcall\n"
     "r_efer_bad: mov $0xc0000080, %ecx; rdmsr; btr $8, %eax; wrmsr; vmcall\n");
 extern const char r_wp[], r_wp_left[], r_wp_fault[], r_cr4[], r_cr4_bad[], r_cr0_bad[], r_cr3[],
 	r_cr3_bad[], r_lmsw[], r_nxe[], r_efer[], r_efer_bad[];
