@@ -45,7 +45,7 @@ static inline struct vmx_places vmx_places_of(const struct vmx_caps *hw)
 	};
 }
 
-/* A guest whose page tables L0 shadows cannot have these: what they do is not done there. */
+/* A guest whose page tables L0 shadows cannot have these, nor CPUID (cpuid.def) say so. */
 #define CR4_UNSHADOWED (CR4_LA57 | CR4_PCIDE | CR4_PKE | CR4_PKS | CR4_CET)
 
 /*

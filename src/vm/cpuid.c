@@ -5,10 +5,34 @@
 
 #define ANY 0xffffffffu
 
-static always_inline bool value_0(void) { return false; }
-static always_inline bool value_cr4_osxsave(void) { return vmx_read(VMCS_GUEST_CR4) & CR4_OSXSAVE; }
-static always_inline bool value_cr4_pke(void) { return vmx_read(VMCS_GUEST_CR4) & CR4_PKE; }
-static always_inline bool value_long_mode(void) { return vcpu_code64(); }
+static always_inline bool value_0(const struct vcpu *v, bool hw)
+{
+	(void)v, (void)hw;
+	return false;
+}
+
+static always_inline bool value_cr4_osxsave(const struct vcpu *v, bool hw)
+{
+	(void)v, (void)hw;
+	return vmx_read(VMCS_GUEST_CR4) & CR4_OSXSAVE;
+}
+
+static always_inline bool value_cr4_pke(const struct vcpu *v, bool hw)
+{
+	(void)v, (void)hw;
+	return vmx_read(VMCS_GUEST_CR4) & CR4_PKE;
+}
+
+static always_inline bool value_long_mode(const struct vcpu *v, bool hw)
+{
+	(void)v, (void)hw;
+	return vcpu_code64();
+}
+
+static always_inline bool value_ept(const struct vcpu *v, bool hw)
+{
+	return hw && !v->vm->no_ept;
+}
 
 static always_inline void set_bit(u32 *reg, u32 bit, bool value)
 {
@@ -23,7 +47,7 @@ void vm_exit_cpuid(struct vcpu *v)
 
 #define B(lf, sub, reg, bit, value, why) \
 	if (leaf == (lf) && ((sub) == ANY || subleaf == (sub))) \
-		set_bit(&r.reg, bit, value_##value());
+		set_bit(&r.reg, bit, value_##value(v, r.reg >> (bit) & 1));
 #include "cpuid.def"
 #undef B
 	gpr[GPR_RAX] = r.eax;

@@ -8,6 +8,35 @@ static void show(const char *what)
 	print("%s: %s, entry %lx\n", what, fault_text(), table[0] & 0x67);
 }
 
+/* What CPUID promises of paging can be turned on; which of it depends on the machine. */
+static void test_promises(void)
+{
+	static const struct { const char *name; u32 leaf; u8 reg, bit, cr4; } promises[] = {
+		{ "PCID", 1, 2, 17, 17 },
+		{ "PKU", 7, 2, 3, 22 },
+		{ "CET_SS", 7, 2, 7, 23 },
+		{ "PKS", 7, 2, 31, 24 },
+		{ "CET_IBT", 7, 3, 20, 23 },
+	};
+	u64 all[2] = { 0, 0 }, cr4 = read_cr4();
+	u32 leaves = cpuid(0, 0).eax;
+
+	print("promised in vain:");
+	for (unsigned int i = 0; i < ARRAY_SIZE(promises); i++) {
+		struct cpuid_regs r = cpuid(promises[i].leaf, 0);
+
+		if (leaves < promises[i].leaf ||
+		    !((promises[i].reg == 2 ? r.ecx : r.edx) >> promises[i].bit & 1))
+			continue;
+		if (!TRY("mov %3, %%cr4", "r" (cr4 | BIT(promises[i].cr4))))
+			print(" %s", promises[i].name);
+		write_cr4(cr4);
+	}
+	if (leaves >= 7 && (cpuid(7, 0).ebx >> 10 & 1) && !TRY("invpcid %4, %3", "r" (2ul), "m" (all)))
+		print(" INVPCID");
+	print("\n");
+}
+
 void test_own_paging(void)
 {
 	extern u64 pdpt[];
@@ -58,4 +87,5 @@ void test_own_paging(void)
 	write_cr3(read_cr3());
 	TRY("mov (%3), %%rax", "r" (window));
 	print("nothing there: %s, CR2 %lx\n", fault_text(), trap_last.cr2);
+	test_promises();
 }
