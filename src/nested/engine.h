@@ -41,8 +41,6 @@ void nested_vtlb_use(struct nested_vcpu *n, struct nested_vmcs *s, hpa_t root);
 enum nested_verdict nested_vtlb_exit(struct nested_vcpu *n);
 /* An access of L2 to a control register: does L1 ask for the exit? */
 bool nested_l1_wants_cr(struct nested_vcpu *n);
-/* exit_ept.c: L2 goes on as if it had not faulted. */
-void nested_absorb(struct nested_vcpu *n, bool nmi_unblocked);
 
 void nested_merge_vpid(struct nested_vcpu *n, struct nested_vmcs *s);
 

@@ -26,9 +26,7 @@ enum nested_second nested_second_fault(u64 vectoring_info)
 		return SECOND_PF;
 	if (vector == X86_DF)
 		return SECOND_TRIPLE;
-	if (vector == X86_PF || vector == X86_DE || (vector >= X86_TS && vector <= X86_GP))
-		return SECOND_DF;
-	return SECOND_PF;
+	return vector == X86_PF ? SECOND_DF : SECOND_PF;
 }
 
 /* SDM 3C "Exception Bitmap": for #PF mask and match may invert the bit. */

@@ -12,6 +12,7 @@
 static enum nested_verdict guest_fault(struct nested_vcpu *n, const struct mmu_fault *fault)
 {
 	struct nested_exit_info info;
+	enum nested_second second;
 
 	nested_read_exit_info(n, EXIT_EXCEPTION_NMI, &info);
 	if (nested_l1_wants_exception(n, X86_PF, fault->error_code)) {
@@ -19,14 +20,12 @@ static enum nested_verdict guest_fault(struct nested_vcpu *n, const struct mmu_f
 		return nested_reflect(n, &info);
 	}
 	/* Delivered here, it meets the event whose delivery it interrupted. */
-	switch (nested_second_fault(info.vectoring_info)) {
-	case SECOND_PF:
+	second = nested_second_fault(info.vectoring_info);
+	if (second == SECOND_PF)
 		return nested_l2_fault(n, OUTCOME_PF(fault->error_code, info.qualification));
-	case SECOND_DF:
+	op_cr2_write(n, info.qualification);
+	if (second == SECOND_DF)
 		return nested_l2_fault(n, OUTCOME_FAULT(X86_DF, 0));
-	case SECOND_TRIPLE:
-		break;
-	}
 	info = (struct nested_exit_info){ .reason = EXIT_TRIPLE_FAULT };
 	return nested_reflect(n, &info);
 }

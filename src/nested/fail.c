@@ -101,6 +101,8 @@ struct outcome nested_entry_refused(struct nested_vcpu *n, u32 error)
 	s->ready02 = false;	/* rebuild it all next time */
 	s->launched02 = false;
 	op_hw_clear(n, s->vmcs02);
+	if (n->vtlb)
+		nested_vtlb_flush(n);	/* L1 goes on, and L2's root may have taken its place */
 	s->dirty = n->exists;
 	return OUTCOME_VALID(verdict);
 }

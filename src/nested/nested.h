@@ -199,7 +199,7 @@ void nested_vtlb_set_cr(struct nested_vcpu *n, u64 cr0, u64 cr4);
 /* The value that L2 writes, in bits that are not L1's; old is L2's present one. */
 u64 nested_l2_own_cr0(const struct nested_vcpu *n, u64 old, u64 value);
 u64 nested_l2_own_cr4(const struct nested_vcpu *n, u64 old, u64 value);
-/* L2's TLB is flushed, or its paging is another. */
+/* The TLB of whoever runs is flushed, or its paging is another. */
 void nested_vtlb_flush(struct nested_vcpu *n);
 
 /* SDM 3A "Interrupt 8-Double Fault Exception": #PF while this event was delivered. */
@@ -211,6 +211,8 @@ enum nested_second nested_second_fault(u64 vectoring_info);
  * when it intercepts that. vmcs02 is current.
  */
 enum nested_verdict nested_l2_fault(struct nested_vcpu *n, struct outcome fault);
+/* exit_ept.c: a fault is dealt with, and whoever runs goes on as if there had been none. */
+void nested_absorb(struct nested_vcpu *n, bool nmi_unblocked);
 /* L0 carried out an instruction of L2; RIP is behind it. */
 enum nested_verdict nested_l2_stepped(struct nested_vcpu *n);
 /* An NMI that arrived while L0 ran and L2 is to be resumed. */

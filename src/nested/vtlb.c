@@ -60,12 +60,22 @@ void nested_vtlb_use(struct nested_vcpu *n, struct nested_vmcs *s, hpa_t root)
 	op_hw_write(n, VMCS_GUEST_CR3, root.v);
 }
 
+/* In vmcs02 instead of a root: an entry that the hardware must refuse. */
+#define REFUSED HPA(~PAGE_SIZE)
+
 void nested_vtlb_flush(struct nested_vcpu *n)
 {
 	struct mmu_paging p;
+	hpa_t root;
 
+	if (n->in_l2 && n->current->root02.v == REFUSED.v)
+		return;
 	nested_vtlb_paging(n, &p);
-	nested_vtlb_use(n, n->current, vtlb_root(n->vtlb, &p));
+	root = vtlb_root(n->vtlb, &p);
+	if (n->in_l2)
+		nested_vtlb_use(n, n->current, root);
+	else
+		op_hw_write(n, VMCS_GUEST_CR3, root.v);
 }
 
 static void put_cr(struct nested_vcpu *n, struct nested_vmcs *s, u64 cr0, u64 cr4)
@@ -111,7 +121,7 @@ static void merge_controls(struct nested_vcpu *n, struct nested_vmcs *s)
 
 /*
  * Rules on the guest state that the hardware would check, had it L2's registers.
- * If one is broken it gets a CR3 that it must refuse, and fail.c finds out why.
+ * If one is broken it gets no root, and fail.c finds out why.
  */
 static bool is_enterable(struct nested_vcpu *n, struct nested_vmcs *s)
 {
@@ -128,7 +138,7 @@ void nested_vtlb_merge(struct nested_vcpu *n, struct nested_vmcs *s, bool fresh)
 	if (fresh)
 		merge_controls(n, s);
 	if (!is_enterable(n, s)) {
-		nested_vtlb_use(n, s, HPA(~PAGE_SIZE));
+		nested_vtlb_use(n, s, REFUSED);
 		return;
 	}
 	paging_of(n, s->v[VF_GUEST_CR0], s->v[VF_GUEST_CR4], &p);

@@ -44,7 +44,7 @@ void vm_exit_invd(struct vcpu *v)
 /* The vtlb compares all its tables with L1's or L2's: which page it is does not matter. */
 void vm_exit_invlpg(struct vcpu *v)
 {
-	vm_vtlb_flush(v);
+	nested_vtlb_flush(&v->nested);
 	vcpu_done(v);
 }
 
@@ -105,10 +105,7 @@ void vm_exit_ept_violation(struct vcpu *v)
 		vm_kill(v->vm, "an address that L0 cannot map");
 		return;
 	}
-	if (qual & EPTQ_NMI_UNBLOCKED)
-		vmx_write(VMCS_GUEST_INTERRUPTIBILITY,
-			  vmx_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
-	vcpu_redeliver();
+	nested_absorb(&v->nested, qual & EPTQ_NMI_UNBLOCKED);
 }
 
 static __attribute__((noinline)) void commit(struct vcpu *v, struct outcome o)
@@ -202,12 +199,12 @@ static void l2_exit(struct vcpu *v, u32 reason)
 /* Rarely anything, but it must be before the entry. */
 static void before_entry(struct vcpu *v)
 {
+	vm_deliver_pending(v);		/* may be an exit of L2, with all that can come of it */
 	if (v->vm->killed)
 		vm_power_killed(v);
 	if (v->vm->vtlb_dropped)
-		vm_vtlb_flush(v);
+		nested_vtlb_flush(&v->nested);
 	v->vm->attention = v->vm->vtlb_dropped = false;
-	vm_deliver_pending(v);
 }
 
 /* The result: VMRESUME? vmcs01 was launched long before its first exit. */

@@ -8,7 +8,6 @@
 #include "cpu/home.h"
 #include "vm/memory.h"
 #include "vm/regs.h"
-#include "vm/vtlb.h"
 
 typedef bool (*msr_read_fn)(struct vcpu *v, u32 msr, u64 *value);
 typedef bool (*msr_write_fn)(struct vcpu *v, u32 msr, u64 value);
@@ -103,7 +102,7 @@ static bool vm_msr_write_efer(struct vcpu *v, u32 msr, u64 value)
 	vmx_write(v->nested.at.efer, (value & ~EFER_LMA) | (old & EFER_LMA));
 	cpu_wrmsr(msr, (cpu_rdmsr(msr) & ~EFER_SCE) | (value & EFER_SCE));
 	if ((value ^ old) & EFER_NXE)
-		vm_vtlb_flush(v);
+		nested_vtlb_flush(&v->nested);
 	return true;
 }
 

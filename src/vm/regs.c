@@ -5,34 +5,31 @@
 #include "vm/regs.h"
 
 #include "cpu/cpu.h"
-#include "vm/vtlb.h"
 
 void vcpu_paging(struct vcpu *v, struct mmu_paging *p)
 {
-	bool masked = v->vm->no_ept;	/* bits that L1 can change have other values in vmcs01 */
-
-	if (masked && v->nested.in_l2) {
+	if (v->vm->no_ept) {
 		nested_vtlb_paging(&v->nested, p);
 		return;
 	}
 	*p = (struct mmu_paging){
-		.cr0 = masked ? vcpu_cr0() : vmx_read(VMCS_GUEST_CR0),
-		.cr3 = vmx_read(v->nested.at.cr3),
-		.cr4 = masked ? vcpu_cr4() : vmx_read(VMCS_GUEST_CR4),
-		.efer = vmx_read(v->nested.at.efer),
+		.cr0 = vmx_read(VMCS_GUEST_CR0),
+		.cr3 = vmx_read(VMCS_GUEST_CR3),
+		.cr4 = vmx_read(VMCS_GUEST_CR4),
+		.efer = vmx_read(VMCS_GUEST_EFER),
 		.rflags = vmx_read(VMCS_GUEST_RFLAGS),
 		.maxphyaddr = v->vm->hw.maxphyaddr,
 		.cpl = (u8)vcpu_cpl(),
 		.pg_1g = v->vm->hw.pg_1g,
 	};
 	for (u32 i = 0; i < 4; i++)
-		p->pdpte[i] = vmx_read(v->nested.at.pdpte + 2 * i);
+		p->pdpte[i] = vmx_read(VMCS_GUEST_PDPTE0 + 2 * i);
 }
 
 void vcpu_flush(struct vcpu *v)
 {
 	if (v->vm->no_ept)
-		vm_vtlb_flush(v);
+		nested_vtlb_flush(&v->nested);
 	else
 		vmx_invvpid(INVVPID_SINGLE, v->vpid, GVA(0));
 }
@@ -89,16 +86,4 @@ void vcpu_fault(struct vcpu *v, struct outcome fault)
 	if (fault.vector == X86_PF)
 		cpu_write_cr2(fault.value);
 	vmx_write(VMCS_ENTRY_INTR_INFO, info);
-}
-
-void vcpu_redeliver(void)
-{
-	u64 info = vmx_read(VMCS_IDT_VECTORING_INFO);
-
-	if (likely(!(info & INTR_VALID)))
-		return;
-	vmx_write(VMCS_ENTRY_INTR_INFO, info & ~(u64)INTR_NMI_UNBLOCKING);
-	if (info & INTR_ERROR_CODE)
-		vmx_write(VMCS_ENTRY_ERROR_CODE, vmx_read(VMCS_IDT_VECTORING_ERROR_CODE));
-	vmx_write(VMCS_ENTRY_INSTR_LENGTH, vmx_read(VMCS_EXIT_INSTR_LENGTH));
 }

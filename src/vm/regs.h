@@ -73,6 +73,3 @@ void vcpu_iterated(struct vcpu *v);
 
 /* The instruction faults with this; L2's faults go to L1 when it wants them. */
 void vcpu_fault(struct vcpu *v, struct outcome fault);
-
-/* The event whose delivery this exit interrupted is delivered again. */
-void vcpu_redeliver(void);

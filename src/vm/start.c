@@ -20,7 +20,6 @@
 #include "vm/park.h"
 #include "vm/regs.h"
 #include "vm/vcpu.h"
-#include "vm/vtlb.h"
 #include "vmx/caps.h"
 #include "vmx/probe.h"
 #include "vmx/setup.h"
@@ -161,7 +160,7 @@ static void set_entry_state(struct vcpu *v, const struct loader_entry *e)
 	else
 		vm_cr_set(v, CR0_PE | CR0_ET, 0);
 	if (v->vm->no_ept)
-		vm_vtlb_flush(v);
+		nested_vtlb_flush(&v->nested);
 	if (e->gdt_limit) {
 		vmx_write(VMCS_GUEST_GDTR_BASE, e->gdt_base);
 		vmx_write(VMCS_GUEST_GDTR_LIMIT, e->gdt_limit);

@@ -6,21 +6,10 @@
  */
 #include "vm/vtlb.h"
 
+#include "cpu/cpu.h"
 #include "debug/console.h"
 #include "vm/exits.h"
 #include "vm/regs.h"
-
-void vm_vtlb_flush(struct vcpu *v)
-{
-	struct mmu_paging p;
-
-	if (v->nested.in_l2) {
-		nested_vtlb_flush(&v->nested);
-		return;
-	}
-	vcpu_paging(v, &p);
-	vmx_write(VMCS_GUEST_CR3, vtlb_root(&v->vm->vtlb, &p).v);
-}
 
 /* L1's own tables cause the fault; it meets the event whose delivery it interrupted. */
 static void deliver(struct vcpu *v, const struct mmu_fault *fault)
@@ -30,6 +19,7 @@ static void deliver(struct vcpu *v, const struct mmu_fault *fault)
 		vcpu_fault(v, OUTCOME_PF(fault->error_code, vmx_read(VMCS_EXIT_QUALIFICATION)));
 		break;
 	case SECOND_DF:
+		cpu_write_cr2(vmx_read(VMCS_EXIT_QUALIFICATION));
 		vcpu_fault(v, OUTCOME_FAULT(X86_DF, 0));
 		break;
 	case SECOND_TRIPLE:
@@ -59,8 +49,5 @@ void vm_vtlb_fault(struct vcpu *v)
 		break;
 	}
 	vmx_write(VMCS_GUEST_CR3, root.v);
-	if (vmx_read(VMCS_EXIT_INTR_INFO) & INTR_NMI_UNBLOCKING)
-		vmx_write(VMCS_GUEST_INTERRUPTIBILITY,
-			  vmx_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
-	vcpu_redeliver();
+	nested_absorb(&v->nested, vmx_read(VMCS_EXIT_INTR_INFO) & INTR_NMI_UNBLOCKING);
 }

@@ -142,7 +142,7 @@ static void l2s_own_faults_are_l1s(void **state)
 static void l2s_own_faults_are_l2s(void **state)
 {
 	static const struct { u32 first; enum nested_verdict verdict; u32 vector; } with[] = {
-		{ INTR_TYPE_HW_EXCEPTION | X86_GP, NESTED_RESUME, X86_DF },
+		{ INTR_TYPE_HW_EXCEPTION | X86_GP, NESTED_RESUME, X86_PF },
 		{ INTR_TYPE_HW_EXCEPTION | X86_PF, NESTED_RESUME, X86_DF },
 		{ INTR_TYPE_HW_EXCEPTION | X86_UD, NESTED_RESUME, X86_PF },
 		{ INTR_TYPE_SW_INTERRUPT | X86_GP, NESTED_RESUME, X86_PF },
@@ -158,8 +158,10 @@ static void l2s_own_faults_are_l2s(void **state)
 	assert_int_equal(FX02(&f, ENTRY_ERROR_CODE), PF_U);
 	assert_int_equal(f.hw.cr2, 0x5000);
 	for (unsigned i = 0; i < ARRAY_SIZE(with); i++) {
+		f.hw.cr2 = 0;
 		assert_int_equal(page_fault(0x6000, PF_W, INTR_VALID | with[i].first),
 				 with[i].verdict);
+		assert_int_equal(f.hw.cr2, 0x6000);	/* whatever becomes of it */
 		if (with[i].verdict == NESTED_REFLECTED)
 			break;
 		assert_int_equal(FX02(&f, ENTRY_INTR_INFO) & INTR_VECTOR, with[i].vector);
@@ -258,6 +260,14 @@ static void bad_guest_state_is_found(void **state)
 	FX12_WRITE(&f, GUEST_CR0, CR0_PE | CR0_NE | CR0_PG);
 	fx_enter(&f);
 	fx_exit_to_l1(&f);
+	/* Whatever L0 has to flush between the merge and the entry. */
+	FX12_WRITE(&f, GUEST_CR3, BIT(41));
+	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMRESUME).kind, OUT_ENTER_L2);
+	vtlb_drop(&f.vtlb);
+	nested_vtlb_flush(&f.n);
+	assert_true(FX02(&f, GUEST_CR3) >> f.n.caps.maxphyaddr);
+	assert_int_equal(nested_l2_exit(&f.n, EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE),
+			 NESTED_REFLECTED);
 	fx_end(&f);
 	start(B32_MEMORY);
 	poke(PDPT, 0x9001);
@@ -267,6 +277,26 @@ static void bad_guest_state_is_found(void **state)
 	fx_enter(&f);
 	assert_int_equal(*fx_place02(&f, f.n.at.pdpte), 0x9001);
 	fx_exit_to_l1(&f);
+	fx_end(&f);
+}
+
+/* L2's root took the place of L1's, and then the hardware says VMfail. */
+static void l1_goes_on_with_its_own_tables(void **state)
+{
+	struct mmu_paging p;
+
+	(void)state;
+	start(B64);
+	nested_vtlb_paging(&f.n, &p);
+	FX01(&f, GUEST_CR3) = vtlb_root(&f.vtlb, &p).v;
+	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMLAUNCH).kind, OUT_ENTER_L2);
+	vtlb_drop(&f.vtlb);
+	nested_vtlb_flush(&f.n);
+	assert_int_equal(FX01(&f, GUEST_CR3), FX02(&f, GUEST_CR3));
+	assert_int_equal(nested_entry_refused(&f.n, VMERR_ENTRY_CONTROLS).kind, OUT_VMFAIL_VALID);
+	assert_int_not_equal(FX01(&f, GUEST_CR3), FX02(&f, GUEST_CR3));
+	nested_vtlb_paging(&f.n, &p);
+	assert_int_equal(FX01(&f, GUEST_CR3), vtlb_root(&f.vtlb, &p).v);
 	fx_end(&f);
 }
 
@@ -302,6 +332,7 @@ int main(void)
 		cmocka_unit_test(l2s_own_faults_are_l2s),
 		cmocka_unit_test(each_access_has_its_owner),
 		cmocka_unit_test(bad_guest_state_is_found),
+		cmocka_unit_test(l1_goes_on_with_its_own_tables),
 		cmocka_unit_test(two_levels),
 	};
 

@@ -76,8 +76,11 @@ void test_delivery(struct vm *vm)
 	for (unsigned int i = 0; i < ARRAY_SIZE(events); i++)
 		inject(vm, events[i].name, events[i].info, BIT(14), PTE_P);
 	print("-- the IDT is not there, and only #DF exits\n");
-	for (unsigned int i = 0; i < ARRAY_SIZE(events); i++)
+	for (unsigned int i = 0; i < ARRAY_SIZE(events); i++) {
+		write_cr2(0);
 		inject(vm, events[i].name, events[i].info, BIT(8), PTE_P);
+		print("CR2 %lx\n", read_cr2());
+	}
 	print("-- the stack cannot be written\n");
 	start(vm, d_int, BIT(14));
 	table[6] &= ~PTE_W;

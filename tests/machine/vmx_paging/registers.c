@@ -142,6 +142,12 @@ static void test_bad_state(struct vm *vm)
 	vmwrite(GUEST_CR3, BIT(55));
 	fails(vm, "CR3 too wide");
 	start_guest(vm, r_wp, 0);
+	vmwrite(GUEST_CR3, BIT(55));
+	((volatile u8 *)no_msrs)[0] = 0;	/* L0 will protect the page anew, and flush */
+	vmwrite(MSR_BITMAP, (u64)no_msrs);
+	control_set(PRIMARY_CONTROLS, PRI_MSR_BITMAPS);
+	fails(vm, "CR3 too wide, with MSR bitmaps");
+	start_guest(vm, r_wp, 0);
 	vmwrite(GUEST_CR4, vmread(GUEST_CR4) & ~CR4_PAE);
 	fails(vm, "64-bit mode without PAE");
 	start_guest(vm, r_wp, 0);
