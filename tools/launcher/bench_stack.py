@@ -5,13 +5,14 @@ from launcher.common import UserError, relative, say
 from launcher.testcase import folder_for
 from launcher.testconf import read
 
-# How L2's memory is mapped, the emulator's CPU model, and Plastron's options (None: bare).
+# How L2's memory is mapped, the mode of the test, the emulator's CPU model, and Plastron's options.
 MODES = (
-    ("bare emulator", "corei7_skylake_x", None),
-    ("EPT on EPT", "corei7_skylake_x", ""),
-    ("shadow on EPT", "corei7_skylake_x", "nested.ept=off"),
-    ("bare emulator without EPT", "core2_penryn_t9600", None),
-    ("shadow on shadow", "core2_penryn_t9600", ""),
+    ("bare emulator", "bare", "corei7_skylake_x", ""),
+    ("EPT on EPT", "plastron", "corei7_skylake_x", ""),
+    ("EPT on EPT on EPT", "nested", "corei7_skylake_x", ""),
+    ("shadow on EPT", "plastron", "corei7_skylake_x", "nested.ept=off"),
+    ("bare emulator without EPT", "bare", "core2_penryn_t9600", ""),
+    ("shadow on shadow", "plastron", "core2_penryn_t9600", ""),
 )
 
 
@@ -34,11 +35,10 @@ def _row(name, figures, facts):
 def run(version):
     debian = stack.prepare()
     rows = []
-    for name, model, options in MODES:
-        mode = "bare" if options is None else "plastron"
+    for name, mode, model, options in MODES:
         say(f"stack: {name}")
         conf = read(teststack.CONF)
-        conf.model, conf.options = model, options or ""
+        conf.model, conf.options = model, options
         folder = folder_for("bench", name.replace(" ", "-"))
         lines, result = teststack.run_mode(mode, debian, conf, version, folder)
         facts = summary.read(lines)

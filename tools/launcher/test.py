@@ -131,7 +131,7 @@ def _run_all(chosen, report):
             report.add(Outcome("build", "Plastron cannot be built", 0, str(error)))
             machines = [(case, ["bare"]) for case, _ in machines if "bare" in case.parts]
     # The longest first, so that nothing long is left for the end.
-    machines.sort(key=lambda pair: pair[0].name not in teststack.NAMES)
+    machines.sort(key=lambda pair: pair[0].name not in teststack.STACKS)
     _run_side_by_side(machines, report)
 
 

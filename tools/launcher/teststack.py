@@ -1,13 +1,14 @@
 """The stacks as tests: Debian's KVM or Xen as L1, a Debian as L2.
 
-The first runs on the emulator alone, too. Besides judging as `plastron run` does, it compares what L1's boot costs: the kernel's own clock
-at its first program, which is the emulator's instruction count.
+Each runs in some of three modes: on the emulator alone, on Plastron, and on Plastron on Plastron (where
+the console still calls it L1). Besides judging as `plastron run` does, the test compares what L1's boot
+costs: the kernel's own clock at its first program, which is the emulator's instruction count.
 """
 
 import io
 import re
 
-from launcher import grub, images, run, stack, stack_xen, summary
+from launcher import grub, images, l0, run, stack, stack_xen, summary
 from launcher.accel import BochsAccel
 from launcher.common import ROOT
 from launcher.console import Console
@@ -16,21 +17,29 @@ from launcher.testcase import Case, Outcome, folder_for, tail
 from launcher.testconf import read
 
 NAME = "stack"
-XEN = "stack_xen"
 CONF = ROOT / "tests" / NAME / "test.conf"
-XEN_CONF = ROOT / "tests" / XEN / "test.conf"
-SHADOW = "stack_shadow"
-SHADOW_CONF = ROOT / "tests" / SHADOW / "test.conf"
-NAMES = (NAME, XEN, SHADOW)
+STACKS = {
+    NAME: (stack.prepare, "Debian with KVM boots a Debian"),
+    "stack_xen": (stack_xen.prepare, "Xen boots a Debian as a PVH guest"),
+    "stack_shadow": (stack.prepare, "Debian with KVM boots a Debian, all without EPT"),
+}
+
+
+def _boot(mode, debian, options, bare_arguments):
+    """What GRUB starts."""
+    if mode == "nested":
+        inner = (l0.IMAGE, f"label=L1 {options}")
+        return grub.Boot("multiboot2", l0.IMAGE, options,
+                         [inner, (debian.image, debian.arguments), *debian.modules])
+    bare = mode == "bare"
+    arguments = debian.arguments + (f" {bare_arguments}" if bare else "")
+    return run.compose(images.recognise(debian.image), arguments, debian.modules, options, bare)
 
 
 def run_mode(mode, debian, conf, version, folder):
     """Run the stack in a mode; (lines, result)."""
-    bare = mode == "bare"
     accel = BochsAccel(version, conf.model, 1)
-    arguments = debian.arguments + (f" {accel.bare_arguments}" if bare else "")
-    boot = run.compose(images.recognise(debian.image), arguments, debian.modules,
-                       f"console=e9 {conf.options}".strip(), bare)
+    boot = _boot(mode, debian, f"console=e9 {conf.options}".strip(), accel.bare_arguments)
     spec = Spec(folder / "boot.iso", conf.model, 1, max(conf.memory, debian.memory))
     grub.make_boot_iso(spec.iso, boot)
     with open(folder / "console", "w") as log:
@@ -85,12 +94,10 @@ def _run(name, conf, prepare, version, parts, report):
 
 
 def cases(version):
-    for name, conf, prepare, about in (
-            (NAME, read(CONF), stack.prepare, "Debian with KVM boots a Debian: "),
-            (XEN, read(XEN_CONF), stack_xen.prepare, "Xen boots a Debian as a PVH guest: "),
-            (SHADOW, read(SHADOW_CONF), stack.prepare,
-             "Debian with KVM boots a Debian, all without EPT: ")):
+    for name, (prepare, about) in STACKS.items():
+        conf = read(ROOT / "tests" / name / "test.conf")
+
         def one(parts, report, name=name, conf=conf, prepare=prepare):
             _run(name, conf, prepare, version, parts, report)
 
-        yield Case(name, about + ", ".join(conf.modes), one, conf.modes, machine=True)
+        yield Case(name, f"{about}: {', '.join(conf.modes)}", one, conf.modes, machine=True)
