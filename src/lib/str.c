@@ -15,15 +15,6 @@ size_t lib_strlen(const char *s)
 	return lib_strnlen(s, SIZE_MAX);
 }
 
-bool lib_streq(const char *a, const char *b)
-{
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	return *a == *b;
-}
-
 bool lib_starts_with(const char *s, const char *prefix)
 {
 	for (; *prefix; prefix++, s++)

@@ -5,7 +5,6 @@
 
 size_t lib_strlen(const char *s);
 size_t lib_strnlen(const char *s, size_t max);
-bool lib_streq(const char *a, const char *b);
 bool lib_starts_with(const char *s, const char *prefix);
 
 /* Copies at most size - 1 bytes and terminates; false: did not fit. */

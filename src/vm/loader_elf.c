@@ -168,3 +168,14 @@ bool loader_elf_load(struct loader_job *j, const struct loader_elf *elf, u64 del
 	j->out->image_end = elf->high + delta;
 	return true;
 }
+
+bool loader_elf_run(struct loader_job *j)
+{
+	struct loader_elf elf;
+	const char *error = loader_elf_parse(loader_image(j), loader_image_size(j), &elf);
+
+	if (error)
+		return loader_fail(j, "L1's image %s", error);
+	j->out->rip = loader_elf_entry(&elf);
+	return loader_elf_load(j, &elf, 0);
+}

@@ -23,5 +23,8 @@ bool loader_elf_is_vmlinux(const void *image, size_t len);
 /* Claims and copies the segments, displaced by delta; the image may move meanwhile. */
 bool loader_elf_load(struct loader_job *j, const struct loader_elf *elf, u64 delta);
 
+/* The image is an ELF file whose place is where it is linked: loads it and enters it. */
+bool loader_elf_run(struct loader_job *j);
+
 /* The physical address of e_entry, which may be virtual. */
 u64 loader_elf_entry(const struct loader_elf *elf);

@@ -47,17 +47,6 @@ static bool load_by_addresses(struct loader_job *j, const struct mb1_header *h, 
 	return true;
 }
 
-static bool load_elf(struct loader_job *j)
-{
-	struct loader_elf elf;
-	const char *error = loader_elf_parse(loader_image(j), loader_image_size(j), &elf);
-
-	if (error)
-		return loader_fail(j, "L1's image %s", error);
-	j->out->rip = loader_elf_entry(&elf);
-	return loader_elf_load(j, &elf, 0);
-}
-
 /* Boot information in the making: at is the next free byte. */
 struct area {
 	struct loader_job *j;
@@ -180,7 +169,7 @@ bool loader_multiboot1(struct loader_job *j)
 	if (h.flags & MB1_HEADER_ADDRESSES)
 		ok = load_by_addresses(j, &h, (size_t)at);
 	else
-		ok = load_elf(j);
+		ok = loader_elf_run(j);
 	if (!ok || !put_info(j))
 		return false;
 	j->out->kind = LOADER_ENTRY_PM32;

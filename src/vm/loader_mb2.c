@@ -115,17 +115,6 @@ static bool load_by_addresses(struct loader_job *j, const struct request *r)
 	return true;
 }
 
-static bool load_elf(struct loader_job *j)
-{
-	struct loader_elf elf;
-	const char *error = loader_elf_parse(loader_image(j), loader_image_size(j), &elf);
-
-	if (error)
-		return loader_fail(j, "L1's image %s", error);
-	j->out->rip = loader_elf_entry(&elf);
-	return loader_elf_load(j, &elf, 0);
-}
-
 /* Boot information in the making. */
 struct writer {
 	u8 *base;
@@ -245,7 +234,7 @@ bool loader_multiboot2(struct loader_job *j)
 
 	if (!read_header(j, &r))
 		return false;
-	if (!(r.has_addresses ? load_by_addresses(j, &r) : load_elf(j)))
+	if (!(r.has_addresses ? load_by_addresses(j, &r) : loader_elf_run(j)))
 		return false;
 	if (r.has_entry)
 		j->out->rip = r.entry;

@@ -428,3 +428,20 @@ struct outcome fx_verdict(struct fx *f, const u64 *v)
 					  failure.qualification);
 	return OUTCOME_ENTER_L2;
 }
+
+u64 fx_translate(struct fx *f, u64 gpa2)
+{
+	u64 table = FX02(f, EPT_POINTER) & EPT_ADDR;
+
+	for (u32 level = EPT_LEVELS; level; level--) {
+		u64 entry;
+
+		memcpy(&entry, fx_page02(f, table) + 8 * ept_index(gpa2, level), sizeof(entry));
+		if (!ept_present(entry, false))
+			return 0;
+		table = entry & EPT_ADDR;
+		if (ept_is_leaf(entry, level))
+			return table + (gpa2 & (BIT(ept_shift(level)) - 1));
+	}
+	return 0;
+}

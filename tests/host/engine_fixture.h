@@ -55,6 +55,8 @@ u8 *fx_at(struct fx *f, u64 gpa1);
 void fx_l1_writes(struct fx *f, u64 gpa1, const void *src, size_t len);
 /* A page of L0, by what vmcs02 would hold. */
 u8 *fx_page02(struct fx *f, u64 hpa);
+/* Where the processor would find GPA2 by vmcs02's tables; 0: nowhere. */
+u64 fx_translate(struct fx *f, u64 gpa2);
 
 /* L1's instructions. vmcs01 is current before and after. */
 void fx_vmptrld(struct fx *f, u64 gpa1);

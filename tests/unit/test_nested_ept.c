@@ -31,35 +31,17 @@ static enum nested_verdict touch(u64 gpa2, u64 qualification)
 	return fx_exit(&f, EXIT_EPT_VIOLATION);
 }
 
-/* Where the processor would find GPA2 by vmcs02's tables; 0: nowhere. */
-static u64 translate(u64 gpa2)
-{
-	u64 table = FX02(&f, EPT_POINTER) & EPT_ADDR;
-
-	for (u32 level = EPT_LEVELS; level; level--) {
-		u64 entry;
-
-		memcpy(&entry, fx_page02(&f, table) + 8 * ept_index(gpa2, level), sizeof(entry));
-		if (!ept_present(entry, false))
-			return 0;
-		table = entry & EPT_ADDR;
-		if (ept_is_leaf(entry, level))
-			return table + (gpa2 & (BIT(ept_shift(level)) - 1));
-	}
-	return 0;
-}
-
 static void absorbed_violations_fill_ept02(void **state)
 {
 	(void)state;
 	fx_start(&f, B64, false);
 	split_ept12();
 	fx_enter(&f);
-	assert_int_equal(translate(0x5000), 0);
+	assert_int_equal(fx_translate(&f, 0x5000), 0);
 	assert_int_equal(touch(0x5000, EPTQ_READ), NESTED_RESUME);
-	assert_int_equal(translate(0x5000), 0x5000 + FX_SHIFT);
+	assert_int_equal(fx_translate(&f, 0x5000), 0x5000 + FX_SHIFT);
 	assert_int_equal(touch(SZ_2M + 0x5000, EPTQ_READ), NESTED_RESUME);
-	assert_int_equal(translate(SZ_2M + 0x5000), 0x5000 + FX_SHIFT);
+	assert_int_equal(fx_translate(&f, SZ_2M + 0x5000), 0x5000 + FX_SHIFT);
 	fx_exit_to_l1(&f);
 	fx_end(&f);
 }
@@ -184,7 +166,7 @@ static void roots_change_hands(void **state)
 		FX12_WRITE(&f, EPT_POINTER, ept12 | EPTP_WALK_4 | MT_WB);
 		fx_enter(&f);
 		assert_int_equal(touch(gpa2, EPTQ_READ), NESTED_RESUME);
-		assert_int_equal(translate(gpa2), gpa2 + (i % 2 ? SZ_2M : 0) + FX_SHIFT);
+		assert_int_equal(fx_translate(&f, gpa2), gpa2 + (i % 2 ? SZ_2M : 0) + FX_SHIFT);
 		fx_exit_to_l1(&f);
 	}
 	fx_end(&f);

@@ -4,23 +4,6 @@
  */
 #include "ept_features.h"
 
-static u64 translate(u64 gpa2)
-{
-	u64 table = FX02(&f, EPT_POINTER) & EPT_ADDR;
-
-	for (u32 level = EPT_LEVELS; level; level--) {
-		u64 entry;
-
-		memcpy(&entry, fx_page02(&f, table) + 8 * ept_index(gpa2, level), sizeof(entry));
-		if (!ept_present(entry, false))
-			return 0;
-		table = entry & EPT_ADDR;
-		if (ept_is_leaf(entry, level))
-			return table + (gpa2 & (BIT(ept_shift(level)) - 1));
-	}
-	return 0;
-}
-
 /* L2 touches page n, L1 gets the violation, does this to its entry, and enters again. */
 static void violation(unsigned n, u64 entry)
 {
@@ -43,16 +26,16 @@ static void what_L1_maps_is_mapped(void **state)
 	(void)state;
 	begin(0);
 	violation(5, page12(7, EPT_RWX));
-	assert_int_equal(translate(5 * PAGE_SIZE), 7 * PAGE_SIZE + FX_SHIFT);
+	assert_int_equal(fx_translate(&f, 5 * PAGE_SIZE), 7 * PAGE_SIZE + FX_SHIFT);
 	violation(6, page12(8, EPT_R));
-	assert_int_equal(translate(6 * PAGE_SIZE), 8 * PAGE_SIZE + FX_SHIFT);
+	assert_int_equal(fx_translate(&f, 6 * PAGE_SIZE), 8 * PAGE_SIZE + FX_SHIFT);
 	/* For one entry only: what L1 does later is found at a fault. */
 	assert_int_equal(touch(9 * PAGE_SIZE, EPTQ_READ | FINAL), NESTED_REFLECTED);
 	fx_enter(&f);
 	fx_exit_to_l1(&f);
 	map12(9, page12(9, EPT_RWX));
 	fx_enter(&f);
-	assert_int_equal(translate(9 * PAGE_SIZE), 0);
+	assert_int_equal(fx_translate(&f, 9 * PAGE_SIZE), 0);
 	fx_exit_to_l1(&f);
 	fx_end(&f);
 }
@@ -79,11 +62,11 @@ static void an_L1_that_emulates_pays_once(void **state)
 	assert_int_equal(first - second, EPT_LEVELS);
 	/* Not looked for any more... */
 	assert_int_equal(walks(5, page12(5, EPT_RWX)), second);
-	assert_int_equal(translate(5 * PAGE_SIZE), 0);
+	assert_int_equal(fx_translate(&f, 5 * PAGE_SIZE), 0);
 	/* ... until L2 faults where that would have served. */
 	assert_int_equal(touch(5 * PAGE_SIZE, EPTQ_READ | FINAL), NESTED_RESUME);
 	violation(6, page12(8, EPT_RWX));
-	assert_int_equal(translate(6 * PAGE_SIZE), 8 * PAGE_SIZE + FX_SHIFT);
+	assert_int_equal(fx_translate(&f, 6 * PAGE_SIZE), 8 * PAGE_SIZE + FX_SHIFT);
 	fx_exit_to_l1(&f);
 	fx_end(&f);
 }
@@ -94,12 +77,12 @@ static void flags_are_not_set_ahead(void **state)
 	(void)state;
 	begin(EPTP_AD);
 	violation(5, page12(7, EPT_RWX));
-	assert_int_equal(translate(5 * PAGE_SIZE), 0);
+	assert_int_equal(fx_translate(&f, 5 * PAGE_SIZE), 0);
 	assert_int_equal(peek(PT + 5 * 8), page12(7, EPT_RWX));
 	assert_int_equal(touch(5 * PAGE_SIZE, EPTQ_READ | FINAL), NESTED_RESUME);
 	assert_int_equal(peek(PT + 5 * 8), page12(7, EPT_RWX | EPT_A));
 	violation(6, page12(8, EPT_RWX | EPT_A));
-	assert_int_equal(translate(6 * PAGE_SIZE), 8 * PAGE_SIZE + FX_SHIFT);
+	assert_int_equal(fx_translate(&f, 6 * PAGE_SIZE), 8 * PAGE_SIZE + FX_SHIFT);
 	assert_int_equal(peek(PT + 6 * 8), page12(8, EPT_RWX | EPT_A));
 	fx_exit_to_l1(&f);
 	fx_end(&f);
@@ -114,7 +97,7 @@ static void nonsense_is_not_mapped(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(entries); i++) {
 		begin(0);
 		violation(5, entries[i]);
-		assert_int_equal(translate(5 * PAGE_SIZE), 0);
+		assert_int_equal(fx_translate(&f, 5 * PAGE_SIZE), 0);
 		fx_exit_to_l1(&f);
 		fx_end(&f);
 	}
@@ -122,7 +105,7 @@ static void nonsense_is_not_mapped(void **state)
 	assert_int_equal(touch(FX_NOWHERE + SZ_1G, EPTQ_READ), NESTED_REFLECTED);
 	fx_enter(&f);
 	violation(5, FX_NOWHERE | MT_WB << EPT_MT_SHIFT | EPT_RWX);
-	assert_int_equal(translate(5 * PAGE_SIZE), 0);
+	assert_int_equal(fx_translate(&f, 5 * PAGE_SIZE), 0);
 	assert_int_equal(touch(1ull << 48, EPTQ_READ), NESTED_REFLECTED);
 	fx_enter(&f);
 	fx_exit_to_l1(&f);
