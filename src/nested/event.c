@@ -6,8 +6,10 @@
 
 #include "engine_ops.h"
 
+/* The entry before it counts, even if the hardware never saw it. */
 static enum nested_verdict synthetic_exit(struct nested_vcpu *n, struct nested_exit_info info)
 {
+	n->current->launched = true;
 	return nested_reflect(n, &info);
 }
 
@@ -111,6 +113,5 @@ enum nested_verdict nested_l2_init(struct nested_vcpu *n, bool entered)
 	    op_hw_read(n, VMCS_GUEST_ACTIVITY) == ACTIVITY_WAIT_SIPI ||
 	    (!entered && !is_enterable(n, s)))
 		return NESTED_RESUME;
-	s->launched = true;
 	return synthetic_exit(n, (struct nested_exit_info){ .reason = EXIT_INIT });
 }

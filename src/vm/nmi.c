@@ -57,6 +57,8 @@ void vm_deliver_pending(struct vcpu *v)
 {
 	struct pcpu *p = v->pcpu;
 
+	if (!(p->nmi_pending | p->mc_pending))
+		return;
 	if (v->nested.in_l2) {
 		deliver_to_l2(v);
 		return;

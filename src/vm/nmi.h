@@ -6,6 +6,6 @@
 /* An exit is wanted after the next instruction or event, of L1 or L2. */
 void vm_come_back(struct vcpu *v);
 
-/* Before an entry with pcpu->nmi_pending or mc_pending set. */
+/* Before an entry. */
 void vm_deliver_pending(struct vcpu *v);
 

@@ -245,6 +245,19 @@ static void an_nmi_that_came_to_L0(void **state)
 	fx_end(&f);
 }
 
+/* L2 was launched, though the hardware never saw it. */
+static void an_nmi_that_came_during_vmlaunch(void **state)
+{
+	(void)state;
+	fx_start(&f, B64, false);
+	set_bits(VF_PIN_CONTROLS, 0, PIN_NMI);
+	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMLAUNCH).kind, OUT_ENTER_L2);
+	assert_int_equal(nested_l2_nmi(&f.n), NESTED_REFLECTED);
+	assert_int_equal(fx_instruction(&f, EXIT_VMRESUME).kind, OUT_ENTER_L2);
+	fx_exit_to_l1(&f);
+	fx_end(&f);
+}
+
 /* SDM 3C "Other Causes of VM Exits": an INIT that waited for the end of root operation. */
 static void an_init_that_came_to_L0(void **state)
 {
@@ -430,6 +443,7 @@ int main(void)
 		cmocka_unit_test(a_fault_of_a_real_mode_L2_has_no_error_code),
 		cmocka_unit_test(a_page_fault_has_its_address),
 		cmocka_unit_test(an_nmi_that_came_to_L0),
+		cmocka_unit_test(an_nmi_that_came_during_vmlaunch),
 		cmocka_unit_test(an_init_that_came_to_L0),
 		cmocka_unit_test(an_init_waits),
 		cmocka_unit_test(an_injected_monitor_trap),
