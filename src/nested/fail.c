@@ -24,23 +24,26 @@ void nested_check_env(struct nested_vcpu *n, struct nested_vmcs *s, struct check
 /*
  * vmcs02 (current) was made for an entry that did not happen: the event must not
  * be injected by the next one, nor may MSRs of the list pass for vmcs12's.
+ * The result: what L0 brought (nested_l2_nmi()), which L1 gets instead; or 0.
  */
-static void undo_entry(struct nested_vcpu *n, struct nested_vmcs *s)
+static u32 undo_entry(struct nested_vcpu *n, struct nested_vmcs *s)
 {
+	u32 event = (u32)op_hw_read(n, VMCS_ENTRY_INTR_INFO);
+
 	op_hw_write(n, VMCS_ENTRY_INTR_INFO, 0);
-	if (!s->v[VF_ENTRY_MSR_LOAD_COUNT])
-		return;
-	for (unsigned w = 0; w < VF_WORDS; w++)
+	for (unsigned w = 0; w < VF_WORDS && s->v[VF_ENTRY_MSR_LOAD_COUNT]; w++)
 		s->dirty.w[w] |= nested_fields_cold.w[w] & n->exists.w[w] & ~s->stale.w[w];
+	if ((s->v[VF_ENTRY_INTR_INFO] & INTR_VALID) || !(event & INTR_VALID))
+		return 0;
+	return event;
 }
 
 struct outcome nested_fail_entry(struct nested_vcpu *n, struct nested_vmcs *s, u32 reason, u64 qual)
 {
 	struct nested_exit_info info = { .reason = reason | EXIT_REASON_ENTRY_FAILURE };
 	u64 efer, pat;
+	u32 event = n->in_l2 ? undo_entry(n, s) : 0;
 
-	if (n->in_l2)
-		undo_entry(n, s);
 	/* Bad guest state was not loaded: L1 keeps its own MSRs. MSR loading comes after. */
 	if (reason == EXIT_INVALID_GUEST_STATE)
 		op_hw_load(n, n->vmcs01);
@@ -53,6 +56,8 @@ struct outcome nested_fail_entry(struct nested_vcpu *n, struct nested_vmcs *s, u
 	nested_set_field(s, VF_EXIT_QUALIFICATION, qual);
 	nested_shadow_push(n, s);
 	nested_load_host_state(n, s, &info, efer, pat);
+	if (unlikely(event))
+		op_hw_write(n, VMCS_ENTRY_INTR_INFO, event);
 	return OUTCOME_ENTRY_FAIL(info.reason, qual);
 }
 

@@ -255,6 +255,21 @@ static void an_nmi_that_came_during_vmlaunch(void **state)
 	assert_int_equal(nested_l2_nmi(&f.n), NESTED_REFLECTED);
 	assert_int_equal(fx_instruction(&f, EXIT_VMRESUME).kind, OUT_ENTER_L2);
 	fx_exit_to_l1(&f);
+	/* It is not lost in an entry that fails, nor is what L1 injects L1's own. */
+	FX12_WRITE(&f, GUEST_RFLAGS, 0);
+	set_bits(VF_PIN_CONTROLS, PIN_NMI, 0);
+	for (unsigned injects = 0; injects < 2; injects++) {
+		if (injects)
+			FX12_WRITE(&f, ENTRY_INTR_INFO, NMI);
+		assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMRESUME).kind, OUT_ENTER_L2);
+		if (!injects)
+			assert_int_equal(nested_l2_nmi(&f.n), NESTED_RESUME);
+		FX02(&f, EXIT_REASON) = EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE;
+		assert_int_equal(nested_l2_exit(&f.n, (u32)FX02(&f, EXIT_REASON)), NESTED_REFLECTED);
+		assert_int_equal(FX01(&f, ENTRY_INTR_INFO), injects ? 0 : NMI);
+		FX01(&f, ENTRY_INTR_INFO) = 0;
+		assert_false(FX02(&f, ENTRY_INTR_INFO) & INTR_VALID);
+	}
 	fx_end(&f);
 }
 
