@@ -9,7 +9,9 @@ for program; do
 	log=$program.log
 	timeout "${UNIT_TIMEOUT:-300}" "$program" >"$log" 2>&1
 	status=$?
-	all=$(awk '/^\[==========\] Running/ { n += $3 } END { print n + 0 }' "$log")
+	# Newer versions of cmocka put the group's name before "Running".
+	all=$(sed -n "s/^\[==========\].* Running \([0-9]*\) test.*/\1/p" "$log" |
+		awk '{ n += $1 } END { print n + 0 }')
 	good=$(grep -c '^\[       OK \]' "$log")
 	bad=$((all - good))
 	[ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
