@@ -17,9 +17,13 @@ class Image:
     path: Path
     kind: str
     version: str = ""
+    is_both: bool = False    # Multiboot1, too
 
     @property
     def grub_command(self):
+        """Multiboot1 of both: on relocatable Multiboot2 images, such as Xen, GRUB 2.06 breaks its heap."""
+        if self.is_both:
+            return "multiboot"
         return {"multiboot1": "multiboot", "multiboot2": "multiboot2", "bzimage": "linux",
                 "vmlinux": None}[self.kind]
 
@@ -64,7 +68,7 @@ def recognise(path):
     path = Path(path)
     if data[:4] == b"\x7fELF":
         if _has_header(data, MULTIBOOT2, 32768, 8):
-            return Image(path, "multiboot2")
+            return Image(path, "multiboot2", is_both=_has_header(data, MULTIBOOT1, 8192, 4))
         if _has_header(data, MULTIBOOT1, 8192, 4):
             return Image(path, "multiboot1")
         machine, = struct.unpack_from("<H", data, 18)

@@ -51,19 +51,20 @@ def split_module(text):
 
 
 def _guest(options):
-    """The guest as (Image, command line, modules, MiB it needs)."""
+    """The guest: Image, command line, modules, MiB it needs, and what keeps it from using APICv."""
     if options.image is None:
         if options.module:
             raise UserError("--module needs an IMAGE: the built-in stack brings its own")
         built_in = STACKS[options.stack].prepare()
         return (images.recognise(built_in.image), f"{built_in.arguments} {options.append}".strip(),
-                built_in.modules, built_in.memory)
+                built_in.modules, built_in.memory, built_in.without_apicv)
     image = images.recognise(options.image)
     modules = [split_module(text) for text in options.module]
     size = sum(len(images.read_file(name, "module")) for name, _ in modules)
     # The boot loader and the guest each hold a copy for a while.
     need = 2 * ((size + image.path.stat().st_size) >> 20) + GUEST_MEMORY
-    return image, options.append, modules, need
+    without_apicv = stack.WITHOUT_APICV if image.kind == "bzimage" else ""
+    return image, options.append, modules, need, without_apicv
 
 
 def _check_memory(options, need):
@@ -125,11 +126,11 @@ def main(arguments):
         raise UserError(f"--timeout {options.timeout}: give a number of seconds above 0")
     is_stack = options.image is None
     packages.install("image", "build")
-    image, command_line, modules, need = _guest(options)
+    image, command_line, modules, need, without_apicv = _guest(options)
     _check_memory(options, need)
     machine = accel.choose(options)
-    if options.bare and image.kind == "bzimage":
-        command_line = f"{command_line} {machine.bare_arguments}".strip()
+    if options.bare and not machine.good_apicv:
+        command_line = f"{command_line} {without_apicv}".strip()
     boot = compose(image, command_line, modules, f"console=e9 {options.options}".strip(),
                    options.bare)
     with slot(BUILD / "run") as folder:

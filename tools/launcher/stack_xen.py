@@ -89,4 +89,5 @@ def prepare():
         dom0.write_bytes(vmlinux(kernel))
         _, l2_kernel = _kernel(apt.root, "-cloud-amd64")
         initrd.write_bytes(_dom0_archive(apt.root, folder, release, l2_kernel).bytes())
-    return stack.Stack(xen, XEN_COMMAND_LINE, [(dom0, DOM0_COMMAND_LINE), (initrd, "")], MEMORY)
+    return stack.Stack(xen, XEN_COMMAND_LINE, [(dom0, DOM0_COMMAND_LINE), (initrd, "")], MEMORY,
+                       "apicv=0")

@@ -25,21 +25,23 @@ STACKS = {
 }
 
 
-def _boot(mode, debian, options, bare_arguments):
+def _boot(mode, debian, options, good_apicv):
     """What GRUB starts."""
     if mode == "nested":
         inner = (l0.IMAGE, f"label=L1 {options}")
         return grub.Boot("multiboot2", l0.IMAGE, options,
                          [inner, (debian.image, debian.arguments), *debian.modules])
     bare = mode == "bare"
-    arguments = debian.arguments + (f" {bare_arguments}" if bare else "")
+    arguments = debian.arguments
+    if bare and not good_apicv:
+        arguments += f" {debian.without_apicv}"
     return run.compose(images.recognise(debian.image), arguments, debian.modules, options, bare)
 
 
 def run_mode(mode, debian, conf, version, folder):
     """Run the stack in a mode; (lines, result)."""
     accel = BochsAccel(version, conf.model, 1)
-    boot = _boot(mode, debian, f"console=e9 {conf.options}".strip(), accel.bare_arguments)
+    boot = _boot(mode, debian, f"console=e9 {conf.options}".strip(), accel.good_apicv)
     spec = Spec(folder / "boot.iso", conf.model, 1, max(conf.memory, debian.memory))
     grub.make_boot_iso(spec.iso, boot)
     with open(folder / "console", "w") as log:
