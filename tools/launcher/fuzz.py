@@ -23,10 +23,10 @@ CRASHES = OUT / "crashes"
 LONGEST = 20            # seconds for one input: more counts as hanging
 INTERRUPTED = 72        # libFuzzer's exit status after Ctrl-C
 SIGN_OF_LIFE = 30
-# What the test runs, with a fixed seed: about ten seconds each.
-RUNS = {"boot": 20000, "changing": 10000, "ept": 60000, "operand": 50000, "program": 4000,
-        "vmcs12": 15000, "walk": 120000}
-RUNS_OF_OTHERS = 10000
+# What the test runs, with a fixed seed: about a minute of CPU time in all.
+RUNS = {"boot": 40000, "changing": 20000, "ept": 120000, "operand": 100000, "program": 8000,
+        "vmcs12": 30000, "walk": 240000}
+RUNS_OF_OTHERS = 20000
 # Programs: a short one reaches little, so they may be long from the start.
 LONG = {"changing", "program", "vtlb"}
 FRAME = re.compile(r"^\s+#\d+ .*(fuzzer::|libc|_start|__sanitizer)")
