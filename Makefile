@@ -11,7 +11,7 @@ endif
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 
-DIRS ?= boot cpu lib debug vm vmx nested mmu
+DIRS ?= boot cpu lib debug vm vm/real vmx nested mmu
 SRCS := $(foreach d,$(DIRS),$(wildcard src/$(d)/*.c src/$(d)/*.S))
 OBJS := $(patsubst src/%,$(BUILD)/obj/%.o,$(SRCS))
 
