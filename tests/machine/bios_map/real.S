@@ -2,7 +2,7 @@
  * Asks the BIOS for the memory's size, in real mode, in each way there is: bios_answers[] are E820's,
  * 24 bytes apart, and bios_result[] AX of INT 12h, AX and BX of E801h, AX of 88h, and EAX of an unknown call.
  */
-#include "selectors.h"
+#include "macros.h"
 
 #define REAL(label)	(label - real_start + 0x8000)
 #define ANSWERS		0x9000
@@ -18,26 +18,17 @@ ask_bios:
 	.code32
 in_32_bits:
 	lidt real_idt
-	mov $SEL_DATA16, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
+	load_data SEL_DATA16
 	ljmp $SEL_CODE16, $0x8000
 back32:
-	mov $SEL_DATA32, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
+	load_data SEL_DATA32
 	mov $stack_top, %esp
 	jmp legacy_leave
 
 	.globl real_start, real_end
 	.code16
 real_start:
-	mov %cr0, %eax
-	and $~1, %eax
-	mov %eax, %cr0
-	ljmp $0, $REAL(1f)
+	enter_real REAL(1f)
 1:	xor %ax, %ax
 	mov %ax, %ds
 	mov %ax, %es
@@ -76,10 +67,7 @@ next:	mov $0xe820, %eax
 	int $0x15
 	setc RESULT + 11
 	cli
-	mov %cr0, %eax
-	or $1, %eax
-	mov %eax, %cr0
-	ljmpl $SEL_CODE32, $back32
+	leave_real back32
 real_end:
 
 	.data

@@ -120,11 +120,7 @@ static u64 pages_cost(struct vm *vm, const char *name)
 
 static void ept_costs(struct vm *vm)
 {
-	extern u64 pdpt[];
-	u64 *directory = page_alloc();
-
-	directory[0] = WINDOW | 0x83;
-	pdpt[5] = (u64)directory | 3;
+	window_open(WINDOW);
 	*ept_entry(root, WINDOW, 2 << 20) = (u64)window_table | EPT_RWX;
 	map_window(0);
 	figure("l2_ept_violation", pages_cost(vm, "l2_ept_violation") / 512);

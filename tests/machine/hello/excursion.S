@@ -3,7 +3,7 @@
  * other, on to real mode, and back. Results go to legacy_result[].
  * SDM: Task Management; Mode Switching.
  */
-#include "selectors.h"
+#include "macros.h"
 
 #define RESULT(n)	legacy_result + 4 * (n)
 #define REAL(label)	(label - real_start + 0x8000)
@@ -88,10 +88,7 @@ test_real:
 	mov %eax, %ds
 	ljmp $SEL_CODE16, $0x8000
 back32:
-	mov $SEL_DATA32, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
+	load_data SEL_DATA32
 	mov saved_esp, %esp
 	ret
 
@@ -99,10 +96,7 @@ back32:
 	.code16
 	.globl real_start, real_end
 real_start:
-	mov %cr0, %eax
-	and $~1, %eax
-	mov %eax, %cr0
-	ljmp $0, $REAL(1f)
+	enter_real REAL(1f)
 1:	mov $0x400000, %edi	/* beyond 64 KiB, by the big DS */
 	mov (%edi), %ebx
 	mov $RESULT(14), %edi
@@ -126,10 +120,7 @@ real_start:
 	shr $5, %ecx
 	and $1, %ecx
 	mov %ecx, %ebx
-	mov %cr0, %eax
-	or $1, %eax
-	mov %eax, %cr0
-	ljmp $SEL_CODE32, $REAL(2f)
+	leave_real REAL(2f)
 interrupt:
 	add $0x100, %ax
 	iret

@@ -223,7 +223,6 @@ static void test_user(void)
 /* Two pages at 5 GiB through a page table of their own, to change under the TLB. */
 static void test_paging(void)
 {
-	extern u64 pdpt[];
 	u64 *directory = page_alloc(), *table = page_alloc();
 	u64 *a = page_alloc(), *b = page_alloc();
 	volatile u64 *p = (u64 *)0x140000000;

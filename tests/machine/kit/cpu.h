@@ -50,6 +50,15 @@
 #define RFLAGS_IF	BIT(9)
 #define RFLAGS_RF	BIT(16)
 
+#define PTE_P	BIT(0)
+#define PTE_W	BIT(1)
+#define PTE_U	BIT(2)
+#define PTE_A	BIT(5)
+#define PTE_D	BIT(6)
+#define PTE_PS	BIT(7)
+#define PTE_G	BIT(8)
+#define PTE_NX	BIT(63)
+
 struct cpuid_regs {
 	u32 eax, ebx, ecx, edx;
 };

@@ -2,25 +2,13 @@
  * Where exceptions and interrupts enter, and the way to CPL 3 and back. Every stub pushes an error
  * code (0 where the CPU pushes none) and its vector, so that struct trap_frame is the same for all.
  */
-#include "selectors.h"
+#include "macros.h"
 
 	.text
 	.balign 16
 	.globl trap_stubs
 trap_stubs:
-	.set vector, 0
-	.rept 256
-	.balign 16
-	.if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21
-	.else
-	push $0
-	.endif
-	push $vector
-	jmp trap_common
-	.set vector, vector + 1
-	.endr
-	.balign 16
-
+	trap_stubs_to trap_common
 trap_common:
 	push %rax
 	push %rcx
@@ -64,12 +52,7 @@ trap_common:
 	/* void user_enter(const void *code): returns when trap_handle() continues at user_back. */
 	.globl user_enter, user_back
 user_enter:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	save_registers
 	mov %rsp, user_back_rsp
 	push $SEL_USER_DATA + 3
 	push $user_stack_top
@@ -78,12 +61,7 @@ user_enter:
 	push %rdi
 	iretq
 user_back:
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	restore_registers
 	ret
 
 	.bss

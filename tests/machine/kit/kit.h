@@ -63,6 +63,11 @@ extern char image_start[], image_end[];
 bool memory_is_available(u64 start, u64 end);
 void report_boot(void);	/* report.c */
 
+/* paging.c */
+extern u64 pml4[], pdpt[], pd[];	/* start.S: one, one, and four pages of tables */
+/* Maps the GiB at `base`, from 4 GiB on, to itself in supervisor pages of 2 MiB; its page directory. */
+u64 *window_open(u64 base);
+
 /* trap.c */
 struct trap_frame {
 	u64 r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;

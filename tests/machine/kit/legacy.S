@@ -3,19 +3,14 @@
  * needs the kit's first nine descriptors; what else a test changes on the way it mends itself.
  * SDM: Initializing IA-32e Mode; Switching Out of IA-32e Mode Operation.
  */
-#include "selectors.h"
+#include "macros.h"
 
 	/* void legacy_enter(code32): returns when 32-bit code jumps to legacy_leave */
 	.text
 	.code64
 	.globl legacy_enter, legacy_leave
 legacy_enter:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	save_registers
 	mov %edi, continue_at
 	mov %rsp, saved_rsp
 	mov %cr3, %rax
@@ -28,55 +23,29 @@ legacy_enter:
 
 	.code32
 start32:
-	mov $SEL_DATA32, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
-	mov %cr0, %eax
-	and $0x7fffffff, %eax
-	mov %eax, %cr0
-	mov $0xc0000080, %ecx
-	rdmsr
-	and $~0x100, %eax
-	wrmsr
+	load_data SEL_DATA32
+	paging_off
+	long_mode_off
 	jmp *continue_at
 
 legacy_leave:			/* at CPL 0 in flat 32-bit segments, paging on or off */
-	mov %cr0, %eax
-	and $0x7fffffff, %eax
-	mov %eax, %cr0
+	paging_off
 	lgdt saved_gdt
-	mov $SEL_DATA32, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
+	load_data SEL_DATA32
 	mov saved_cr4, %eax
 	mov %eax, %cr4
-	mov $0xc0000080, %ecx
-	rdmsr
-	or $0x100, %eax
-	wrmsr
+	long_mode_on
 	mov saved_cr3, %eax
 	mov %eax, %cr3
-	mov %cr0, %eax
-	or $0x80000000, %eax
-	mov %eax, %cr0
+	paging_on
 	ljmp $SEL_CODE, $back64
 
 	.code64
 back64:
-	mov $SEL_DATA, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
+	load_data SEL_DATA
 	mov saved_rsp, %rsp
 	lidt saved_idt
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	restore_registers
 	ret
 
 	.data

@@ -4,7 +4,7 @@
  * carries only a Multiboot1 header, else only a Multiboot2 header.
  * SDM: Initializing IA-32e Mode.
  */
-#include "selectors.h"
+#include "macros.h"
 
 	.section .multiboot, "a"
 #ifdef HEADER_MULTIBOOT1
@@ -71,10 +71,7 @@ start:
 
 	.code64
 start64:
-	mov $SEL_DATA, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
+	load_data SEL_DATA
 	xor %eax, %eax
 	mov %eax, %fs
 	mov %eax, %gs

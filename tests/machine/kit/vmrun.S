@@ -2,16 +2,13 @@
  * One VM entry and the exit that ends it. The VMM's stack holds the struct vm on top while the
  * guest runs. The layout of struct vm is that of vmx.h: regs[16] in the order of encoding.
  */
+#include "macros.h"
+
 	.text
 	/* u64 vm_enter(struct vm *vm, bool resume): 0 after an exit, else RFLAGS of the failure */
 	.globl vm_enter, vm_exit
 vm_enter:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	save_registers
 	push %rdi
 	mov $0x6c14, %eax	/* HOST_RSP; fails with no current VMCS, and the entry then too */
 	vmwrite %rsp, %rax
@@ -57,10 +54,5 @@ vm_exit:
 	mov %r15, 120(%rdi)
 	pop 56(%rdi)
 	xor %eax, %eax
-3:	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+3:	restore_registers
 	ret

@@ -3,7 +3,7 @@
  * whatever task and stack. Snapshots on the way go to world_log[].
  * SDM: Task Management.
  */
-#include "selectors.h"
+#include "macros.h"
 #include "world.h"
 
 	.text
@@ -22,10 +22,7 @@ in_32_bits:
 	lgdt world_gdtr
 	lidt world_idtr
 	ljmp $CODE, $1f
-1:	mov $DATA, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
+1:	load_data DATA
 	xor %eax, %eax
 	mov %eax, %fs
 	mov %eax, %gs
@@ -38,9 +35,7 @@ in_32_bits:
 	test %eax, %eax
 	jz 2f
 	mov %eax, %cr3
-	mov %cr0, %eax
-	or $0x80000000, %eax
-	mov %eax, %cr0
+	paging_on
 2:	clts
 	mov $TASK_A, %eax
 	ltr %ax
@@ -51,10 +46,7 @@ in_32_bits:
 
 	.globl world_leave
 world_leave:
-	mov $DATA, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
+	load_data DATA
 	mov $world_stack + WORLD_STACK, %esp
 	push $2
 	popf
@@ -108,18 +100,7 @@ keep_registers:
 	.balign 16
 	.globl world_stubs
 world_stubs:
-	.set vector, 0
-	.rept 256
-	.balign 16
-	.if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17
-	.else
-	push $0
-	.endif
-	push $vector
-	jmp trap32
-	.set vector, vector + 1
-	.endr
-	.balign 16
+	trap_stubs_to trap32
 trap32:
 	push %ds
 	push %eax

@@ -9,7 +9,6 @@ u32 user_seen;
 
 int main(void)
 {
-	extern u64 pdpt[];
 	u64 *directory = page_alloc();
 
 	print("tiny: on a CPU, in 64-bit mode\n");

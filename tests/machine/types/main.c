@@ -11,8 +11,6 @@
 #define REGIONS	112u		/* of 2 MiB, above 16 MiB, of which the test uses a page */
 #define UC_PAGE	(5 * PAGE_SIZE)
 
-extern u64 pd[];
-
 static volatile u64 *window(u64 physical)
 {
 	pd[WINDOW >> 21] = (physical & ~((2ull << 20) - 1)) | 0x83;

@@ -126,8 +126,6 @@ static void warm_up(struct vm *vm)
 
 int main(void)
 {
-	extern u64 pdpt[];
-	u64 *directory = page_alloc();
 	struct vm vm;
 
 	apic_enable();
@@ -137,8 +135,7 @@ int main(void)
 	msr_bitmap = page_alloc();
 	root = ept_new();
 	ept_identity(root, BIT(32), 2 << 20);
-	directory[0] = WINDOW | 0x83;
-	pdpt[5] = (u64)directory | 3;
+	window_open(WINDOW);
 	ept_map(root, WINDOW, (u64)access_page, PAGE_SIZE, EPT_RWX);
 	vm_init(&vm);
 	warm_up(&vm);

@@ -38,7 +38,6 @@ void world_unmap(enum page page)
 
 void world_make(void)
 {
-	extern u64 pdpt[];
 	u64 *directory = page_alloc();
 
 	table = page_alloc();

@@ -50,16 +50,6 @@ u64 *identity_root(void)
 	return root;
 }
 
-static void make_window(void)
-{
-	extern u64 pdpt[];
-	u64 *directory = page_alloc();
-
-	for (u64 i = 0; i < 512; i++)
-		directory[i] = (WINDOW + (i << 21)) | 0x83;
-	pdpt[5] = (u64)directory | 3;
-}
-
 int main(void)
 {
 	struct vm vm;
@@ -67,7 +57,7 @@ int main(void)
 	page_a = filled_page(0xa000);
 	page_b = filled_page(0xb000);
 	page_c = filled_page(0xc000);
-	make_window();
+	window_open(WINDOW);
 	vmx_on();
 	vm_init(&vm);
 	test_changes(&vm);

@@ -25,12 +25,12 @@ static void one(struct vm *vm, const char *text, const char *code, u64 address)
 
 static void test_page(struct vm *vm, u64 rights)
 {
-	print("%s, %s, %s\n", rights & PTE_USER ? "user" : "supervisor",
-	      rights & PTE_RW ? "writable" : "read-only", rights & PTE_NX ? "not executable" : "executable");
+	print("%s, %s, %s\n", rights & PTE_U ? "user" : "supervisor",
+	      rights & PTE_W ? "writable" : "read-only", rights & PTE_NX ? "not executable" : "executable");
 	allow(1, rights);
 	reset(vm, root);
 	one(vm, "  read", guest_read, linear(1));
-	if (rights & PTE_RW)
+	if (rights & PTE_W)
 		one(vm, "  write", guest_write, linear(1));
 	if (!(rights & PTE_NX))
 		one(vm, "  fetch", guest_jump, linear(1));
@@ -42,8 +42,8 @@ void test_advanced(struct vm *vm)
 	print("advanced exit information: %s\n", vmx_caps.ept_vpid & CAP_ADVANCED ? "yes" : "no");
 	map(root, 1, page_a, 0);
 	for (unsigned int i = 0; i < 8; i++)
-		test_page(vm, (i & 1 ? PTE_USER : 0) | (i & 2 ? PTE_RW : 0) | (i & 4 ? PTE_NX : 0));
-	allow(1, PTE_RW);
+		test_page(vm, (i & 1 ? PTE_U : 0) | (i & 2 ? PTE_W : 0) | (i & 4 ? PTE_NX : 0));
+	allow(1, PTE_W);
 	map(root, 1, page_a, EPT_R);
 	one(vm, "not writable in EPT, write", guest_write, linear(1));
 	one(vm, "not executable in EPT, fetch", guest_jump, linear(1));

@@ -139,7 +139,7 @@ void test_log(struct vm *vm)
 	root = new_root();
 	list = page_alloc();
 	for (unsigned int n = 0; n < 6; n++)
-		allow(n, PTE_RW);
+		allow(n, PTE_W);
 	test_pages(vm);
 	test_full(vm, "full before a write", guest_two_writes);
 	test_full(vm, "full before a read", guest_write_read);

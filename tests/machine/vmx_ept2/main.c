@@ -38,7 +38,7 @@ static void make_guest_tables(void)
 	pointers[0] = (u64)directory | 7;
 	directory[0] = (u64)table | 7;
 	for (unsigned int n = 0; n < 512; n++)
-		allow(n, PTE_RW);
+		allow(n, PTE_W);
 }
 
 void allow(unsigned int n, u64 rights)

@@ -65,8 +65,8 @@ void test_mode_exec(struct vm *vm)
 	if (!offered)
 		return;
 	root = new_root();
-	allow(1, PTE_RW);
-	allow(2, PTE_RW | PTE_USER);
+	allow(1, PTE_W);
+	allow(2, PTE_W | PTE_U);
 	map(root, 1, page_a, EPT_RWX);
 	set_everywhere(root, EPT_XU);
 	for (int on = 1; on >= 0; on--) {

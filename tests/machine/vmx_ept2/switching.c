@@ -154,7 +154,7 @@ void test_switching(struct vm *vm)
 	root = new_root();
 	other = new_root();
 	list = page_alloc();
-	allow(1, PTE_RW);
+	allow(1, PTE_W);
 	test_switches(vm);
 	test_failures(vm);
 	test_traps(vm);

@@ -10,11 +10,6 @@
 #define LINEAR	0x8000000000ull		/* the second entry of the guest's top level */
 #define WINDOW	0x140000000ull
 
-/* Rights of the guest's own table. */
-#define PTE_RW	BIT(1)
-#define PTE_USER	BIT(2)
-#define PTE_NX	BIT(63)
-
 #define EPTP_AD	BIT(6)
 #define EPT_FLAGS	((u64)0x300)	/* accessed, dirty */
 

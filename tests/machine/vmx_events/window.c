@@ -20,11 +20,7 @@ void window_right(u64 page, u32 rights)
 
 void window_make(void)
 {
-	extern u64 pdpt[];
-
-	window_directory = page_alloc();
-	window_directory[0] = WINDOW | 0x83;
-	pdpt[5] = (u64)window_directory | 3;
+	window_directory = window_open(WINDOW);
 	ept_root = ept_new();
 	ept_identity(ept_root, BIT(32), 2 << 20);
 	window_idt = page_alloc();

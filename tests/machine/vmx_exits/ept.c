@@ -29,19 +29,13 @@ static bool mend(struct vm *vm, u32 reason)
 
 static void setup(u64 size, u64 clear, u64 set)
 {
-	extern u64 pdpt[];
-	static u64 *directory;
-
 	if (!root) {
 		root = ept_new();
 		ept_identity(root, BIT(32), 2 << 20);
 		page = page_alloc();
 		page[0x238 / 8] = 0x777;
 		*(u8 *)page = 0xc3;	/* RET */
-		directory = page_alloc();
-		for (u64 i = 0; i < 512; i++)
-			directory[i] = (WINDOW + (i << 21)) | 0x83;
-		pdpt[5] = (u64)directory | 3;
+		window_open(WINDOW);
 	}
 	if (size == PAGE_SIZE) {
 		*ept_entry(root, WINDOW, BIT(30)) = 0;

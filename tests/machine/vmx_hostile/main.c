@@ -273,8 +273,6 @@ static void test_overwritten(struct vm *vm)
 
 int main(void)
 {
-	extern u64 pdpt[];
-	u64 *directory;
 	struct vm vm;
 
 	vmx_prepare();
@@ -284,9 +282,7 @@ int main(void)
 	vm_init(&vm);
 	ept_root = ept_new();
 	ept_identity(ept_root, BIT(32), 2 << 20);
-	directory = page_alloc();
-	directory[0] = WINDOW | 0x83;
-	pdpt[5] = (u64)directory | 3;
+	window_open(WINDOW);
 	test_features_off(&vm);
 	test_features_on(&vm);
 	test_places(&vm);

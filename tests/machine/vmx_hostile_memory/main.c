@@ -87,19 +87,6 @@ static void find_homes(void)
 		die("the memory map shows no memory of a hypervisor below");
 }
 
-static void make_window(void)
-{
-	extern u64 pdpt[];
-
-	for (u64 gib = 0; gib < 4; gib++) {
-		u64 *directory = page_alloc();
-
-		for (u64 i = 0; i < 512; i++)
-			directory[i] = (WINDOW + (gib << 30) + (i << 21)) | 0x83;
-		pdpt[5 + gib] = (u64)directory | 3;
-	}
-}
-
 /* Whatever was tried, CPUID and a guest must be what they were. */
 static bool alive(struct vm *vm)
 {
@@ -156,7 +143,8 @@ int main(void)
 	vmx_on();
 	identity = cpuid(0, 0);
 	find_homes();
-	make_window();
+	for (u64 gib = 0; gib < 4; gib++)
+		window_open(WINDOW + (gib << 30));
 	vm_init(&vm);
 	ept_root = ept_new();
 	ept_identity(ept_root, BIT(32), 2 << 20);

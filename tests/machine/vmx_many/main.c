@@ -133,11 +133,7 @@ int main(void)
 	u64 *shared = ept_new(), *pointers;
 	u64 start;
 
-	extern u64 pdpt[];
-	u64 *directory = page_alloc();
-
-	directory[0] = WINDOW | 0x83;
-	pdpt[5] = (u64)directory | 3;
+	window_open(WINDOW);
 	vmx_on();
 	ept_identity(shared, BIT(32), 2 << 20);
 	pointers = (u64 *)(shared[0] & ~(u64)0xfff);

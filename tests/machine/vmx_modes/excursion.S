@@ -2,6 +2,7 @@
  * Where a trip leaves for its mode, and where it ends: by an exception, by "int $0x81", or by an
  * exit of the VM that the case entered. Everything about the case is in `trip`.
  */
+#include "macros.h"
 #include "trip.h"
 
 	/* void trip_long(void): 64-bit and compatibility mode; the kit continues at trip_back */
@@ -9,12 +10,7 @@
 	.code64
 	.globl trip_long, trip_back
 trip_long:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	save_registers
 	mov %rsp, trip_rsp
 	mov trip + TRIP_SEG + 8, %eax
 	push %rax
@@ -40,12 +36,7 @@ trip_long:
 	mov trip + TRIP_GPR + 120, %r15
 	iretq
 trip_back:
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	restore_registers
 	ret
 
 	.macro load_gprs
@@ -193,18 +184,7 @@ trip_exit:
 	.balign 16
 	.globl trip_stubs
 trip_stubs:
-	.set vector, 0
-	.rept 256
-	.balign 16
-	.if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17
-	.else
-	push $0
-	.endif
-	push $vector
-	jmp trap32
-	.set vector, vector + 1
-	.endr
-	.balign 16
+	trap_stubs_to trap32
 trap32:				/* DS may be anything; CS is flat */
 	push %ds
 	push %eax
@@ -235,10 +215,7 @@ trap32:				/* DS may be anything; CS is flat */
 	jz leave_vmx
 2:	pop trip + TRIP_AFTER + 32
 leave_vmx:
-	mov $SEL_DATA32, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
+	load_data SEL_DATA32
 	mov $trip_stack_top, %esp
 	mov %cr2, %eax
 	mov %eax, trip + AFTER_CR2

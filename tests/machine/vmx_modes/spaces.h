@@ -11,14 +11,6 @@
 #define WINDOW_END	(WINDOW + 2 * PAGE_SIZE)
 #define STATUS_FLAGS	0x8d5ull	/* OF SF ZF AF PF CF */
 
-#define PTE_P	BIT(0)
-#define PTE_W	BIT(1)
-#define PTE_U	BIT(2)
-#define PTE_A	BIT(5)
-#define PTE_D	BIT(6)
-#define PTE_PS	BIT(7)
-#define PTE_NX	BIT(63)
-
 void spaces_init(void);
 void space_reset(const struct mode *m);	/* the window's entries */
 u32 space_cr3(const struct mode *m);

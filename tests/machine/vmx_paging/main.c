@@ -27,8 +27,6 @@ static void guest_fault(struct trap_frame *frame)
 
 static void make_tables(void)
 {
-	extern u64 pdpt[];
-
 	root = page_alloc();
 	pointers = page_alloc();
 	directory = page_alloc();

@@ -39,7 +39,6 @@ static void test_promises(void)
 
 void test_own_paging(void)
 {
-	extern u64 pdpt[];
 	u64 old = pdpt[5], value;
 
 	print("-- without a VM\n");

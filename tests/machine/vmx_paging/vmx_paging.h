@@ -10,14 +10,6 @@
 #define WINDOW	0x140000000ul
 #define PAGES	16u
 
-#define PTE_P	BIT(0)
-#define PTE_W	BIT(1)
-#define PTE_U	BIT(2)
-#define PTE_A	BIT(5)
-#define PTE_D	BIT(6)
-#define PTE_PS	BIT(7)
-#define PTE_G	BIT(8)
-#define PTE_NX	BIT(63)
 #define PTE_ALL	(PTE_P | PTE_W | PTE_U)
 
 extern u64 *root, *directory, *table;	/* the guest's */

@@ -42,8 +42,6 @@ static const struct {
 
 asm("guest: push %rax; nop; cpuid");
 extern const char guest[];
-extern u64 pml4[];
-
 
 static u64 *root;
 static u64 seed = 1;

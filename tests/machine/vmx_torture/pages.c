@@ -126,7 +126,6 @@ static u64 window(u64 base, u32 first, u32 end)
 /* The identity map of EPT, flags set already, and the windows of the guest's linear memory. */
 void make_fixed(void)
 {
-	extern u64 pdpt[];
 	u64 low, high;
 
 	for (unsigned int page = POINTERS; page < PAGES; page++)

@@ -38,13 +38,6 @@
 #define EPT_XU		BIT(10)	/* with mode-based execute control: linear addresses of the user */
 #define EPT_RIGHTS	(EPT_RWX | EPT_XU)
 #define EPTP_AD		BIT(6)
-#define PTE_P		BIT(0)
-#define PTE_W		BIT(1)
-#define PTE_U		BIT(2)
-#define PTE_A		BIT(5)
-#define PTE_D		BIT(6)
-#define PTE_PS		BIT(7)
-#define PTE_NX		BIT(63)
 
 #define PF_P	1u
 #define PF_W	2u

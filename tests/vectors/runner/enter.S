@@ -4,18 +4,13 @@
  * that an exit may have left odd but control registers and MSRs, which C puts
  * right. L2 has entry_registers, and leaves none behind.
  */
-#include "selectors.h"
+#include "macros.h"
 
 	.text
 	/* u64 entry_run(u64 resume): 0 after an exit, else RFLAGS of the failure */
 	.globl entry_run, entry_exit
 entry_run:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	save_registers
 	mov %rsp, entry_rsp
 	test %edi, %edi
 	mov entry_registers, %rax
@@ -59,10 +54,7 @@ entry_exit:
 	push $SEL_CODE
 	push $3f
 	lretq
-3:	mov $SEL_DATA, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
+3:	load_data SEL_DATA
 	xor %eax, %eax
 	mov %eax, %fs
 	mov %eax, %gs
@@ -70,12 +62,7 @@ entry_exit:
 	mov $SEL_TSS, %eax
 	ltr %ax
 	xor %eax, %eax
-4:	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+4:	restore_registers
 	ret
 
 	/* A page that is mapped at both ends of what is canonical, entered at either of its own. */

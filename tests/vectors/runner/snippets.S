@@ -2,6 +2,8 @@
  * Each VMX instruction in each form of operand, 32 bytes apart, in the order of
  * gen_insn.h, and how one of them is executed with given registers.
  */
+#include "macros.h"
+
 	.text
 	.macro FORM insn:vararg
 	.balign 32
@@ -66,12 +68,7 @@ snippets:
 	/* void snippet_run(const void *code, u64 *rax_rcx_rdx_rsi_rbp): RCX comes back */
 	.globl snippet_run
 snippet_run:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	save_registers
 	push %rsi
 	mov %rsp, snippet_rsp
 	movq $1f, trap_resume
@@ -89,12 +86,7 @@ snippet_run:
 	movq $0, trap_resume
 	pop %rsi
 	mov %rcx, 8(%rsi)
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	restore_registers
 	ret
 
 	.bss

@@ -11,8 +11,6 @@
 #define TABLE (BIT(0) | BIT(1))
 #define USER BIT(2)
 
-extern u64 pml4[], pd[];
-
 static u64 *table_with(unsigned int index, u64 entry)
 {
 	u64 *t = page_alloc();
