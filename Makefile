@@ -37,11 +37,14 @@ $(BUILD)/obj/%.o: src/% Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_L0) $(CPPFLAGS_L0) -MMD -MP -c -o $@ $<
 
+# BUILD as seen from tests/unit; not absolute if it need not be, for make knows no names with blanks.
+BELOW := $(if $(filter /%,$(BUILD)),,../../)$(BUILD)
+
 unit:
-	$(Q)+$(MAKE) -j$(shell nproc) --no-print-directory -C tests/unit BUILD=$(abspath $(BUILD)) V=$(V)
+	$(Q)+$(MAKE) -j$(shell nproc) --no-print-directory -C tests/unit BUILD=$(BELOW) V=$(V)
 
 fuzz:
-	$(Q)+$(MAKE) -j$(shell nproc) --no-print-directory -C tests/fuzz BUILD=$(abspath $(BUILD)) V=$(V)
+	$(Q)+$(MAKE) -j$(shell nproc) --no-print-directory -C tests/fuzz BUILD=$(BELOW) V=$(V)
 
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/host $(BUILD)/unit $(BUILD)/fuzz/obj $(BUILD)/plastron.elf

@@ -45,8 +45,8 @@ static void parse(const void *mbi)
 	if (error)
 		debug_refuse("the boot loader's Multiboot2 information is unusable: %s", error);
 	if (complaint)
-		con_printf("option \"%.*s\" is not known and ignored (options: console= label= quiet explain nested.shadow=off)\n",
-			   (int)len, complaint);
+		con_printf("option \"%.*s\" is not known and ignored (known are: %s)\n", (int)len,
+			   complaint, boot_options_known);
 }
 
 static void move_home(u32 mbi)

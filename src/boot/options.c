@@ -59,22 +59,28 @@ static bool parse_label(const char *v, size_t len, char *label)
 	return true;
 }
 
+/* word, member of struct boot_options, its value */
+#define FLAGS(X)						\
+	X("quiet", quiet, true)					\
+	X("explain", explain, true)				\
+	X("probe=off", probe, false)				\
+	X("probe=on", probe, true)				\
+	X("nested.shadow=off", nested_shadow, false)		\
+	X("nested.shadow=on", nested_shadow, true)		\
+	X("nested.ibpb=off", nested_ibpb, false)		\
+	X("nested.ibpb=on", nested_ibpb, true)			\
+	X("nested.checks=all", check_all, true)			\
+	X("nested.checks=hardware", check_all, false)		\
+	X("nested.ept=off", nested_ept, false)			\
+	X("nested.ept=on", nested_ept, true)
+
+#define KNOWN(word, member, value) " " word
+const char boot_options_known[] = "console=e9,com1,vga label=NAME" FLAGS(KNOWN);
+
 static bool parse_flag(const char *w, size_t len, struct boot_options *o)
 {
-	const struct { const char *word; bool *flag, value; } flags[] = {
-		{ "quiet", &o->quiet, true },
-		{ "explain", &o->explain, true },
-		{ "probe=off", &o->probe, false },
-		{ "probe=on", &o->probe, true },
-		{ "nested.shadow=off", &o->nested_shadow, false },
-		{ "nested.shadow=on", &o->nested_shadow, true },
-		{ "nested.ibpb=off", &o->nested_ibpb, false },
-		{ "nested.ibpb=on", &o->nested_ibpb, true },
-		{ "nested.checks=all", &o->check_all, true },
-		{ "nested.checks=hardware", &o->check_all, false },
-		{ "nested.ept=off", &o->nested_ept, false },
-		{ "nested.ept=on", &o->nested_ept, true },
-	};
+#define FLAG(text, member, given) { text, &o->member, given },
+	const struct { const char *word; bool *flag, value; } flags[] = { FLAGS(FLAG) };
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
 		if (!is(w, len, flags[i].word))

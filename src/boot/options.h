@@ -9,3 +9,6 @@
  */
 void boot_options_parse(const char *cmdline, struct boot_options *o,
 			const char **complaint, size_t *complaint_len);
+
+/* All of them, in words apart, for who mistyped one. */
+extern const char boot_options_known[];

@@ -18,7 +18,7 @@ for program; do
 	passed=$((passed + good))
 	failed=$((failed + bad))
 	if [ "$bad" -ne 0 ]; then
-		echo "FAIL ${program##*/} (status $status), from $log:"
+		echo "FAIL ${program##*/} (status $status), from ${log#../../}:"
 		grep -v '^\[       OK \]\|^\[ RUN ' "$log" | tail -n 60
 	else
 		echo "ok   ${program##*/}: $good"

@@ -63,10 +63,19 @@ static void bad(void **state)
 	complain("qui", "qui");
 }
 
+static void what_is_said_to_be_known_is(void **state)
+{
+	(void)state;
+	parse(boot_options_known);
+	assert_null(complaint);
+	assert_string_equal(o.label, "NAME");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults), cmocka_unit_test(all), cmocka_unit_test(bad),
+		cmocka_unit_test(what_is_said_to_be_known_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,9 +63,14 @@ class AptRoot:
             if self.ready((*packages, *extra)):
                 return
             self._configure()
-            self._apt("apt-get", "update")
-            self._apt("apt-get", "-y", "--no-install-recommends", "--download-only",
-                      "install", *packages)
+            updated = self._apt("apt-get", "update")
+            try:
+                self._apt("apt-get", "-y", "--no-install-recommends", "--download-only",
+                          "install", *packages)
+            except UserError as error:
+                # What made the lists incomplete, such as no network, is only a warning there.
+                why = [line for line in updated.splitlines() if line.startswith("W: ")]
+                raise UserError("\n".join([str(error), *why])) from None
             archives = self.apt / "cache/archives"
             if extra:
                 self._apt("apt-get", "download", *(self._newest(name) for name in extra),

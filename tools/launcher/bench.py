@@ -6,7 +6,7 @@ instructions (ticks of the TSC), and page-table entries read. A table goes to st
 
 from launcher import bench_costs, bench_stack, bench_walks, l0, packages
 from launcher.cli import Parser
-from launcher.common import UserError
+from launcher.common import UserError, locked
 
 BENCHMARKS = {
     "costs": (bench_costs, "ticks of single operations, bare, on Plastron, and on Plastron on Plastron"),
@@ -30,7 +30,8 @@ def main(arguments):
             raise UserError(f"there is no benchmark {name}: there are {', '.join(BENCHMARKS)}")
     packages.install("build", "image")
     l0.build()
-    for name in options.names or BENCHMARKS:
-        BENCHMARKS[name][0].run(options.bochs)
+    with locked("test"):    # their folders are those of the tests
+        for name in options.names or BENCHMARKS:
+            BENCHMARKS[name][0].run(options.bochs)
     return 0
 

@@ -109,7 +109,7 @@ def check_model(emulator, model):
 
 
 def configuration(emulator, folder, spec, com1):
-    """The text of a bochsrc for the machine that spec describes."""
+    """The text of a bochsrc for the machine that spec describes. Blanks count in quotes alone."""
     bios = emulator.firmware("BIOS-bochs-latest")
     vga = emulator.firmware("VGABIOS-lgpl-latest", "vgabios.bin")
     lines = [
@@ -119,14 +119,14 @@ def configuration(emulator, folder, spec, com1):
         f"cpu: model={spec.model}, count={spec.cpus}, ips=100000000, "
         "reset_on_triple_fault=0, ignore_bad_msrs=1",
         f"memory: guest={spec.memory}, host={min(spec.memory, 2048)}",
-        f"romimage: file={bios}, options=fastboot",
-        f"vgaromimage: file={vga}",
-        f"ata0-master: type=cdrom, path={spec.iso}, status=inserted",
+        f'romimage: file="{bios}", options=fastboot',
+        f'vgaromimage: file="{vga}"',
+        f'ata0-master: type=cdrom, path="{spec.iso}", status=inserted',
         "boot: cdrom",
         "clock: sync=none, time0=946681200",
         f"com1: enabled=1, mode=term, dev={com1}",
         "port_e9_hack: enabled=1",
-        f"log: {folder / 'bochs.log'}",
+        f'log: "{folder / "bochs.log"}"',
         "panic: action=fatal",
         f"error: action={'report' if spec.log_errors else 'ignore'}",
         "info: action=report",
@@ -183,6 +183,8 @@ def ending(folder, _status):
 
 
 def _tail(path):
+    """What the emulator said last, best where it says why it stops."""
     lines = [line for line in path.read_text(errors="replace").splitlines()
              if line.strip() and not line.startswith("=")]
-    return lines[-1] if lines else "no message"
+    why = [line.partition(">>PANIC<< ")[2] for line in lines if ">>PANIC<<" in line]
+    return (why or lines or ["no message"])[-1]

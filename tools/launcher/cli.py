@@ -1,10 +1,11 @@
 """The command line: which commands there are, and one place where errors are shown."""
 
 import argparse
+import errno
 import signal
 import sys
 
-from launcher.common import UserError, say
+from launcher.common import UserError, relative, say
 
 USAGE = """\
 usage: plastron run                       boot Plastron, a Debian with KVM on it, and a Debian on that
@@ -15,6 +16,15 @@ usage: plastron run                       boot Plastron, a Debian with KVM on it
        plastron fuzz [NAME ...]           run the fuzzers, for an hour or --time SECONDS
        plastron COMMAND --help            the options of a command
 """
+
+
+# What a person can put right about files that cannot be written, by the error.
+ADVICE = {
+    errno.EACCES: "give this user the right to it, or remove it if another user's run left it",
+    errno.EROFS: "work in a copy on another file system",
+    errno.ENOSPC: "free some space; build/run and build/test hold what former runs left",
+    errno.EDQUOT: "free some space; build/run and build/test hold what former runs left",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,14 +41,22 @@ def main(arguments):
     except UserError as error:
         say(str(error))
         return 2
+    except BrokenPipeError:
+        return 141
+    except OSError as error:
+        if error.errno not in ADVICE:
+            raise
+        what = f"{relative(error.filename)}: " if error.filename else ""
+        say(f"{what}{error.strerror}: {ADVICE[error.errno]}")
+        return 2
     except KeyboardInterrupt:
         say("interrupted")
         return 130
-    except BrokenPipeError:
-        return 141
 
 
 def _command(arguments):
+    if arguments[:1] == ["help"] and len(arguments) > 1:
+        arguments = [arguments[1], "--help"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         return 0 if arguments else 2

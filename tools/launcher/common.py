@@ -68,10 +68,14 @@ def run_quietly(argv, what, **options):
 
 @contextlib.contextmanager
 def locked(name):
-    """Keep other runs of this command out of one part of build/."""
+    """Keep other runs of this command out of one part of build/, and say so where it takes long."""
     BUILD.mkdir(exist_ok=True)
     with open(BUILD / f".lock-{name}", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with sign_of_life(f"waiting until nobody else uses build/ ({name})"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -7,6 +7,10 @@ OFF = re.compile(r"^L1 is off: (.+)$")
 EXITS = re.compile(r"^exits (L\d): (\d+)(.*)$")
 TIME = re.compile(r"^time: (.+)$")
 IN_ORDER = ("ACPI power-off", "shutdown port")
+ENDED_ITSELF = ("shutdown", "power-off")
+ENDINGS = {"reset": "the machine was reset", "quit": "ended from the keyboard",
+           "shutdown": "the machine was switched off", "power-off": "the machine was switched off",
+           "triple fault": "the machine ended in a triple fault"}
 MOST_REASONS = 8
 
 
@@ -70,15 +74,18 @@ def read(lines):
     return summary
 
 
+def _ending(result):
+    return ENDINGS.get(result.ended, result.ended)
+
+
 def failure_of_machine(summary, result, bare):
     """Why the machine did not start or end in order, or None."""
     if result.ended == "time limit":
         return f"the time limit of {result.seconds:.0f} s was reached (--timeout gives more)"
     if not bare and not summary.plastron:
-        return "Plastron did not start"
-    if result.ended not in ("shutdown", "power-off"):
-        return {"reset": "the machine was reset", "quit": "ended from the keyboard",
-                "triple fault": "the machine ended in a triple fault"}.get(result.ended, result.ended)
+        return f"Plastron did not start: {_ending(result)}"
+    if result.ended not in ENDED_ITSELF:
+        return _ending(result)
     if not bare and summary.l1_off not in IN_ORDER:
         if not summary.l1_off:
             return "Plastron did not report the end of L1"
@@ -88,8 +95,9 @@ def failure_of_machine(summary, result, bare):
 
 def failure_of_stack(summary, result, bare):
     """The same for the stack, the first level that failed first."""
-    steps = ((bare or summary.plastron, "Plastron did not start"),
-             (summary.l1_user, "L1 did not reach user space"),
+    if not (bare or summary.plastron):
+        return failure_of_machine(summary, result, bare)
+    steps = ((summary.l1_user, "L1 did not reach user space"),
              (summary.l2_user, "L2 did not reach user space"),
              (summary.l2_off, "L2 did not power off"),
              (summary.l2_status == 0, f"L1's program for L2 ended with status {summary.l2_status}"
@@ -98,7 +106,7 @@ def failure_of_stack(summary, result, bare):
         if not good:
             if result.ended == "time limit":
                 return f"{failure} within {result.seconds:.0f} s"
-            return failure
+            return failure if result.ended in ENDED_ITSELF else f"{failure}: {_ending(result)}"
     return failure_of_machine(summary, result, bare)
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from launcher import fuzz, l0, machine, packages, testchecks, testmachine, teststack, testvectors
 from launcher.cli import Parser
-from launcher.common import UserError, relative
+from launcher.common import UserError, locked, relative
 from launcher.testcase import OUTPUT, Outcome
 
 SIDE_BY_SIDE = 2
@@ -29,10 +29,13 @@ class Report:
         self.lock = threading.Lock()
         self.outcomes = []
         self.running = {}
+        self.interrupted = False
         self.last = time.monotonic()
 
     def add(self, outcome):
         with self.lock:
+            if self.interrupted:    # what was ended in its midst has not failed
+                return
             self.outcomes.append(outcome)
             word = "FAIL" if outcome.why else "ok  "
             self._print(f"{word} {outcome.name:28} {outcome.seconds:6.1f} s"
@@ -96,6 +99,7 @@ def _run_side_by_side(chosen, report):
                 time.sleep(0.2)
                 report.sign_of_life()
         except BaseException:
+            report.interrupted = True
             for future in waiting:
                 future.cancel()
             machine.end_all()
@@ -148,8 +152,9 @@ def main(arguments):
     chosen = _select(cases, options.names)
     report = Report()
     began = time.monotonic()
-    _run_all(chosen, report)
-    _write_figures(report)
+    with locked("test"):
+        _run_all(chosen, report)
+        _write_figures(report)
     failed = [outcome.name for outcome in report.outcomes if outcome.why]
     if failed:
         print(f"failed: {' '.join(failed)}; what they left is in {relative(OUTPUT)}")

@@ -15,10 +15,15 @@ SCRIPTS = (
 )
 
 
-def _command(name, argv, verdict=None, limit=LIMIT):
-    """A runner for a command that passes with status 0 and if verdict(output) is None."""
+def _command(name, argv, verdict=None, limit=LIMIT, fresh=None):
+    """A runner for a command that passes with status 0 and if verdict(output) is None.
+
+    What a former run left in the folder `fresh` is removed first.
+    """
     def run(_parts, report):
         began = time.monotonic()
+        if fresh:
+            shutil.rmtree(ROOT / fresh, ignore_errors=True)
         output = folder_for(name) / "output"
         why = None
         with open(output, "w") as file:
@@ -67,10 +72,9 @@ def cases():
         if shutil.which(compiler):
             name = f"build-{compiler}"
             folder = f"build/test/{name}/out"
-            shutil.rmtree(ROOT / folder, ignore_errors=True)
             argv = ["make", "-j2", f"CC={compiler}", f"BUILD={folder}", f"{folder}/plastron.elf"]
             yield Case(name, f"Plastron builds without a warning in {compiler}",
-                       _command(name, argv, _no_warnings))
+                       _command(name, argv, _no_warnings, fresh=folder))
     if shutil.which("shellcheck"):
         yield Case("shellcheck", "the shell scripts are clean",
                    _command("shellcheck", ["shellcheck", *_shell_scripts()]))
