@@ -55,7 +55,11 @@ struct real_cpu {
 };
 
 enum real_end {
-	/* Executed. For real_emulate(): eip is behind it, blocking is as after it. */
+	/*
+	 * Executed. For real_emulate(): eip is behind it, blocking is as after it; or, where
+	 * another processor changed the memory it was to change, all is as before, to be
+	 * executed again.
+	 */
 	REAL_DONE,
 	/* The instruction faults with real_insn.vector: give it to real_deliver(). */
 	REAL_FAULT,
@@ -84,7 +88,7 @@ enum real_op {
 	REAL_WBINVD,
 	REAL_INVLPG,		/* value: the linear address */
 	REAL_XSETBV,
-	REAL_MONITOR,		/* value: the linear address */
+	REAL_MONITOR,
 	REAL_MWAIT,
 };
 
@@ -125,3 +129,5 @@ enum real_end real_deliver(struct vm *vm, struct real_cpu *cpu, u32 info, u32 le
  */
 void real_read(struct vm *vm, u32 at, void *to, u32 len);
 void real_write(struct vm *vm, u32 at, const void *from, u32 len);
+/* Of 1, 2 or 4 bytes; in one step within a page. false: it is not `from`, and stays. */
+bool real_exchange(struct vm *vm, u32 at, u32 len, u32 from, u32 to);
