@@ -157,7 +157,7 @@ struct outcome insn_vmptrld(const struct nested_insn *in)
 			return VMFAIL(in, VMERR_VMPTRLD_REVISION,
 				      "revision 0x%x at 0x%llx is not 0x%x", revision,
 				      (ull)address, NESTED_REVISION);
-		s = nested_slot_load(n, GPA1(address));
+		s = nested_slot_load(n, GPA1(address), revision & VMCS_SHADOW_INDICATOR);
 	}
 	s->last_used = ++n->clock;
 	if (n->current != s) {

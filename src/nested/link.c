@@ -44,7 +44,7 @@ void nested_find_link(struct nested_vcpu *n, struct nested_vmcs *s)
 		link = NULL;
 	}
 	if (!link)
-		link = nested_slot_load(n, gpa);
+		link = nested_slot_load(n, gpa, true);
 	link->last_used = ++n->clock;
 	s->link = link;
 }

@@ -148,8 +148,11 @@ void nested_commit_flags(struct nested_vcpu *n, struct outcome o);
 
 /* slots.c: the bounded cache of active VMCSs. */
 struct nested_vmcs *nested_slot_find(struct nested_vcpu *n, gpa1_t gpa);
-/* Makes the region at gpa active (evicting if need be) and loads vmcs12 from it. */
-struct nested_vmcs *nested_slot_load(struct nested_vcpu *n, gpa1_t gpa);
+/*
+ * Makes the region at gpa active (evicting if need be) and loads vmcs12 from it. The
+ * caller has read its first word, which is not read again, and tells of what type it is.
+ */
+struct nested_vmcs *nested_slot_load(struct nested_vcpu *n, gpa1_t gpa, bool is_shadow);
 /* Writes vmcs12 and launch state to L1's page; the slot becomes free. */
 void nested_slot_flush(struct nested_vcpu *n, struct nested_vmcs *s);
 /* shadow.c: points vmcs01's link pointer at the current slot's shadow VMCS (or at nothing). */

@@ -101,17 +101,17 @@ static void sanitise(const struct nested_vcpu *n, u64 *v)
 	}
 }
 
-struct nested_vmcs *nested_slot_load(struct nested_vcpu *n, gpa1_t gpa)
+struct nested_vmcs *nested_slot_load(struct nested_vcpu *n, gpa1_t gpa, bool is_shadow)
 {
 	struct nested_vmcs *s = victim(n);
-	struct { u32 revision, abort, format, launched; } head;
-	bool readable = op_gpa1_read(n->vm, gpa, &head, sizeof(head));
+	struct { u32 format, launched; } head;
+	bool readable = op_gpa1_read(n->vm, region_at(gpa, offsetof(struct region, format)),
+				     &head, sizeof(head));
 
 	if (!is_free(s))
 		nested_slot_flush(n, s);
 	s->gpa = gpa;
-	s->is_shadow = readable && (head.revision & VMCS_SHADOW_INDICATOR) &&
-		       (n->caps.proc2.may & PROC2_SHADOW_VMCS);
+	s->is_shadow = is_shadow;
 	s->unchecked = ~0u;
 	s->dirty = n->exists;	/* what L1 does not have, the hardware may lack, too */
 	s->shadow_dirty = nested_shadow_holds(n, s);

@@ -214,9 +214,11 @@ static void assert_in_root(struct fx *f)
 void fx_vmptrld(struct fx *f, u64 gpa1)
 {
 	struct nested_vmcs *s = nested_slot_find(&f->n, GPA1(gpa1));
+	u32 revision;
 
+	memcpy(&revision, fx_at(f, gpa1), sizeof(revision));
 	if (!s)
-		s = nested_slot_load(&f->n, GPA1(gpa1));
+		s = nested_slot_load(&f->n, GPA1(gpa1), revision & VMCS_SHADOW_INDICATOR);
 	s->last_used = ++f->n.clock;
 	if (s != f->n.current) {
 		f->n.current = s;

@@ -86,7 +86,7 @@ static void the_current_one_stays(void **state)
 	for (unsigned i = 0; i < NESTED_SLOTS; i++)
 		load(&k, i);
 	k.n.current = nested_slot_find(&k.n, GPA1(KIT_VMCS(0)));	/* the oldest */
-	nested_slot_load(&k.n, GPA1(KIT_VMCS(50)));
+	nested_slot_load(&k.n, GPA1(KIT_VMCS(50)), false);
 	assert_int_equal(k.n.current->gpa.v, KIT_VMCS(0));
 	assert_null(nested_slot_find(&k.n, GPA1(KIT_VMCS(1))));
 	kit_end(&k);
@@ -201,7 +201,7 @@ static void a_new_slot_is_all_dirty(void **state)
 	kit_start(&k);
 	kit_use_shadow(&k);
 	kit_enter_root(&k);
-	s = nested_slot_load(&k.n, GPA1(KIT_VMCS(0)));
+	s = nested_slot_load(&k.n, GPA1(KIT_VMCS(0)), false);
 	assert_memory_equal(&s->dirty, &k.n.exists, sizeof(s->dirty));
 	assert_true(field_set_empty(&s->stale));
 	for (unsigned g = GROUP_CTL; g <= GROUP_GUEST; g++)

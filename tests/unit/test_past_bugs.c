@@ -143,6 +143,106 @@ static void overwrite_afterwards(struct vm *vm, gpa1_t a, size_t len)
 		       MIN(len, (size_t)8));
 }
 
+/* Whatever the engine reads of L1's pages between a call and the next, it reads once. */
+static u8 fetched[FX_L1_RAM];
+
+/* Operands and how to find them: what is kept of an earlier walk is looked at first (mmu_memo). */
+#define L1_OPERAND FX_PAGE(60)
+#define L1_TABLES FX_PAGE(61)
+
+static void fetch_once(struct vm *vm, gpa1_t a, size_t len)
+{
+	(void)vm;
+	for (u64 at = a.v; at < MIN(a.v + len, FX_L1_RAM); at++)
+		if (fetched[at]++ && at - L1_OPERAND >= 4 * PAGE_SIZE)
+			fail_msg("what lies at 0x%llx is read twice", (unsigned long long)at);
+}
+
+static struct outcome with_operand(u32 reason, u64 low, u64 type)
+{
+	const u64 operand[2] = { low };
+
+	fx_l1_writes(&f, L1_OPERAND, operand, sizeof(operand));
+	f.gpr[GPR_RDX] = type;
+	FX01(&f, EXIT_INSTR_INFO) = KIT_INFO_MEM64 | KIT_REG2(GPR_RDX);
+	FX01(&f, EXIT_QUALIFICATION) = L1_OPERAND;
+	memset(fetched, 0, sizeof(fetched));
+	return fx_instruction(&f, reason);
+}
+
+/* L1's linear addresses are GPA1s: three tables that nothing else is in. */
+static void map_l1(void)
+{
+	const u64 entry[3] = { (L1_TABLES + PAGE_SIZE) | 0x23, (L1_TABLES + 2 * PAGE_SIZE) | 0x23, 0xe3 };
+
+	for (u64 i = 0; i < ARRAY_SIZE(entry); i++)
+		fx_l1_writes(&f, L1_TABLES + i * PAGE_SIZE, &entry[i], sizeof(entry[i]));
+	FX01(&f, GUEST_CR3) = L1_TABLES;
+	for (unsigned seg = 0; seg < 6; seg++)
+		*fx_vmcs01(&f, VF_GUEST_ES_AR + seg) = seg == SEG_CS ? 0xa09b : 0xc093;
+}
+
+static void many_structures(u64 list, u64 bitmaps)
+{
+	const u32 entry[4] = { MSR_IA32_SYSENTER_CS };
+	static const u8 lists[] = {
+		VF_ENTRY_MSR_LOAD_ADDR, VF_EXIT_MSR_LOAD_ADDR, VF_EXIT_MSR_STORE_ADDR,
+	};
+	static const u8 counts[] = {
+		VF_ENTRY_MSR_LOAD_COUNT, VF_EXIT_MSR_LOAD_COUNT, VF_EXIT_MSR_STORE_COUNT,
+	};
+	static const u8 pages[] = {
+		VF_MSR_BITMAP, VF_IO_BITMAP_A, VF_IO_BITMAP_B, VF_VMREAD_BITMAP, VF_VMWRITE_BITMAP,
+	};
+	u32 shadow = NESTED_REVISION | VMCS_SHADOW_INDICATOR;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
+		fx_l1_writes(&f, list + i * PAGE_SIZE, entry, sizeof(entry));
+		fx_vmwrite(&f, lists[i], list + i * PAGE_SIZE);
+		fx_vmwrite(&f, counts[i], 1);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
+		fx_vmwrite(&f, pages[i], bitmaps + i * PAGE_SIZE);
+	fx_l1_writes(&f, FX_VMCS(7), &shadow, sizeof(shadow));
+	FX12_WRITE(&f, VMCS_LINK_POINTER, FX_VMCS(7));
+	FX12_WRITE(&f, PROC_CONTROLS, FX12_READ(&f, PROC_CONTROLS) | PROC_MSR_BITMAPS |
+				      PROC_IO_BITMAPS | PROC_SECONDARY);
+	FX12_WRITE(&f, PROC2_CONTROLS, FX12_READ(&f, PROC2_CONTROLS) | PROC2_SHADOW_VMCS);
+}
+
+static void every_structure_is_read_once(void **state)
+{
+	const u32 shadow = NESTED_REVISION | VMCS_SHADOW_INDICATOR;
+
+	(void)state;
+	fx_start(&f, B64, true);
+	map_l1();
+	fx_l1_writes(&f, FX_VMCS(6), &shadow, sizeof(shadow));
+	f.vm.memory.before_read = fetch_once;
+	assert_int_equal(with_operand(EXIT_VMXOFF, 0, 0).kind, OUT_OK);
+	assert_int_equal(with_operand(EXIT_VMXON, FX_VMXON, 0).kind, OUT_OK);
+	assert_int_equal(with_operand(EXIT_VMCLEAR, FX_VMCS(5), 0).kind, OUT_OK);
+	assert_int_equal(with_operand(EXIT_VMPTRLD, FX_VMCS(5), 0).kind, OUT_OK);
+	assert_true(fetched[FX_VMCS(5)]);
+	assert_int_equal(with_operand(EXIT_VMPTRLD, FX_VMCS(6), 0).kind, OUT_OK);
+	assert_true(FX_SLOT(&f)->is_shadow);
+	assert_int_equal(with_operand(EXIT_INVEPT, FX_EPT12 | EPTP_WALK_4 | MT_WB, 1).kind, OUT_OK);
+	assert_int_equal(with_operand(EXIT_INVVPID, 1, 1).kind, OUT_OK);
+	fx_vmptrld(&f, FX_VMCS(5));
+	memset(fetched, 0, sizeof(fetched));
+	fx_load_state(&f, B64);
+	many_structures(FX_PAGE(40), FX_PAGE(44));
+	memset(fetched, 0, sizeof(fetched));
+	fx_enter(&f);
+	assert_true(fetched[FX_PAGE(40)] && fetched[FX_PAGE(44)] && fetched[FX_PAGE(48) + 0xfff]);
+	assert_true(fetched[FX_VMCS(7)] && fetched[FX_VMCS(7) + 8]);
+	memset(fetched, 0, sizeof(fetched));
+	fx_exit_to_l1(&f);
+	assert_true(fetched[FX_PAGE(41)] && fetched[FX_PAGE(42)]);
+	f.vm.memory.before_read = NULL;
+	fx_end(&f);
+}
+
 /* More of it: test_mmu_hostile.c, fuzzer "changing". */
 static void double_fetch(void **state)
 {
@@ -368,6 +468,7 @@ int main(void)
 		cmocka_unit_test(missing_entry_check),
 		cmocka_unit_test(merge_drops_an_intercept),
 		cmocka_unit_test(double_fetch),
+		cmocka_unit_test(every_structure_is_read_once),
 		cmocka_unit_test(emulation_without_asking_l1),
 		cmocka_unit_test(table_reused_in_another_role),
 		cmocka_unit_test(stale_tlb_of_another_cpu),
