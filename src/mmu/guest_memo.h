@@ -18,21 +18,25 @@
 
 struct mmu_memo {
 	u64 page;			/* linear; MMU_MEMO_EMPTY: none */
-	u64 cr3, cr4, efer;
+	u64 cr3, cr4;
 	u64 epoch;			/* of the pointers */
 	const u64 *entry[MMU_MEMO_LEVELS];	/* below the leaf: the value itself */
 	u64 value[MMU_MEMO_LEVELS];
 	const u8 *to;
+	bool xd;			/* in an entry: good while EFER.NXE is 1 */
 } __attribute__((aligned(128)));	/* which makes it quick to find */
 
-/* Zeroed state finds nothing: EFER.LMA is set in whoever asks. */
+/*
+ * Whoever asks is in IA-32e mode, and has EFER.NXE set if memo->xd says so. Zeroed state
+ * finds nothing: CR4.PAE is set in that mode.
+ */
 static always_inline const void *mmu_memo_find(struct vm *vm, const struct mmu_memo *memo, u64 cr3,
-					       u64 cr4, u64 efer, u64 gva, size_t len)
+					       u64 cr4, u64 gva, size_t len)
 {
 	u64 other = memo->page ^ (gva & PAGE_MASK);
 	u32 i;
 
-	other |= (memo->cr3 ^ cr3) | (memo->cr4 ^ cr4) | (memo->efer ^ efer);
+	other |= (memo->cr3 ^ cr3) | (memo->cr4 ^ cr4);
 	other |= memo->epoch ^ op_gpa1_epoch(vm);
 	if (other || (gva & ~PAGE_MASK) > PAGE_SIZE - len)
 		return NULL;

@@ -308,7 +308,7 @@ static void remember(const struct walk *w, gpa1_t page, struct mmu_memo *memo)
 	}
 	memo->cr3 = w->p->cr3;
 	memo->cr4 = w->p->cr4;
-	memo->efer = w->p->efer;
+	memo->xd = w->rights.nx;
 	memo->epoch = epoch;
 	memo->page = w->gva & PAGE_MASK;
 }

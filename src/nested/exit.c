@@ -11,7 +11,7 @@
 #include "x86.h"
 
 /* Which exit-information fields a reason defines, from exits.def. */
-enum { Q = 1, L = 2, I = 4, V = 8, A = 16, P = 32, M = 64 };
+enum { Q = 1, L = 2, I = 4, V = 8, A = 16, P = 32, M = 64, S = 128 };
 static const u8 exit_fields[EXIT_REASON_COUNT] = {
 #define X(reason, name, owner, handler, info) [reason] = info,
 #include "exits.def"
@@ -20,6 +20,14 @@ static const u8 exit_fields[EXIT_REASON_COUNT] = {
 
 /* SDM 3C "Exit Qualification for Control-Register Accesses": LMSW, operand in memory. */
 #define LMSW_IN_MEMORY 0x70u
+
+/* What M and S stand for, after this access. */
+static u8 of_operand(u8 fields, u64 qualification)
+{
+	if (fields & S)
+		return qualification & IOQ_STRING ? I | A : 0;
+	return (qualification & LMSW_IN_MEMORY) == LMSW_IN_MEMORY ? A : 0;
+}
 
 void nested_read_exit_info(struct nested_vcpu *n, u32 reason, struct nested_exit_info *info)
 {
@@ -43,10 +51,11 @@ void nested_read_exit_info(struct nested_vcpu *n, u32 reason, struct nested_exit
 	}
 	if ((fields & L) || unlikely(info->vectoring_info & INTR_VALID))
 		info->instr_length = (u32)op_hw_read(n, VMCS_EXIT_INSTR_LENGTH);
+	if (fields & (M | S))
+		fields |= of_operand(fields, info->qualification);
 	if (fields & I)
 		info->instr_info = (u32)op_hw_read(n, VMCS_EXIT_INSTR_INFO);
-	if ((fields & A) ||
-	    ((fields & M) && (info->qualification & LMSW_IN_MEMORY) == LMSW_IN_MEMORY))
+	if (fields & A)
 		info->gla = op_hw_read(n, VMCS_GUEST_LINEAR_ADDRESS);
 	if (fields & P)
 		info->gpa = op_hw_read(n, VMCS_GUEST_PHYSICAL_ADDRESS);
@@ -212,7 +221,8 @@ static bool owns_field(struct nested_vcpu *n, bool write)
 	u32 info = (u32)op_hw_read(n, VMCS_EXIT_INSTR_INFO);
 	struct nested_insn in = { .n = n };
 
-	in.mode64 = op_hw_read(n, n->at.efer) & EFER_LMA;	/* else #UD in compatibility mode */
+	/* In compatibility mode it is #UD. */
+	in.mode64 = op_hw_read(n, VMCS_ENTRY_CONTROLS) & ENTRY_IA32E;
 	return nested_l1_wants_field(n, nested_gpr_read(&in, INSN_REG2(info)), write);
 }
 

@@ -83,8 +83,8 @@ static const char *decode_mode(struct nested_insn *in)
 {
 	struct nested_vcpu *n = in->n;
 
-	in->efer = op_hw_read(n, n->at.efer);
-	if (in->efer & EFER_LMA) {	/* then CR0.PE = 1 and RFLAGS.VM = 0 */
+	/* Every exit has made it EFER.LMA, and no field is nearer where L0 is an L1 itself. */
+	if (op_hw_read(n, VMCS_ENTRY_CONTROLS) & ENTRY_IA32E) {	/* CR0.PE = 1, RFLAGS.VM = 0 */
 		in->mode64 = op_hw_read(n, VMCS_GUEST_CS_AR) & AR_L;
 		return in->mode64 ? NULL : "compatibility mode";
 	}

@@ -130,7 +130,7 @@ static void load_paging(const struct nested_insn *in, struct place *at)
 		.cr0 = op_hw_read(n, VMCS_GUEST_CR0),
 		.cr3 = op_hw_read(n, n->at.cr3),
 		.cr4 = op_hw_read(n, VMCS_GUEST_CR4),
-		.efer = in->efer,
+		.efer = op_hw_read(n, n->at.efer),
 		.maxphyaddr = n->caps.maxphyaddr,
 		.cpl = in->cpl,
 		.pg_1g = n->caps.pg_1g,
@@ -208,13 +208,17 @@ static always_inline u64 linear_of(const struct nested_insn *in)
 static always_inline const void *find_operand(const struct nested_insn *in, size_t len)
 {
 	struct nested_vcpu *n = in->n;
+	const struct mmu_memo *memo;
+	const void *found;
 	u64 linear;
 
 	if (unlikely(!in->mode64))
 		return NULL;
 	linear = linear_of(in);
-	return mmu_memo_find(n->vm, memo_of(n, linear), op_hw_read(n, n->at.cr3),
-			     op_hw_read(n, VMCS_GUEST_CR4), in->efer, linear, len);
+	memo = memo_of(n, linear);
+	found = mmu_memo_find(n->vm, memo, op_hw_read(n, n->at.cr3),
+			      op_hw_read(n, VMCS_GUEST_CR4), linear, len);
+	return likely(!memo->xd) || (op_hw_read(n, n->at.efer) & EFER_NXE) ? found : NULL;
 }
 
 static bool read_memory(const struct nested_insn *in, const struct mmu_paging *p, gva_t gva,
@@ -296,8 +300,9 @@ void nested_string_decode(struct nested_vcpu *n, bool to_memory, struct nested_s
 	static const u64 mask[] = { 0xffff, 0xffffffff, ~0ull };
 	struct nested_insn *in = &s->in;
 
-	*in = (struct nested_insn){ .n = n, .efer = op_hw_read(n, n->at.efer) };
-	in->mode64 = (in->efer & EFER_LMA) && (op_hw_read(n, VMCS_GUEST_CS_AR) & AR_L);
+	*in = (struct nested_insn){ .n = n };
+	in->mode64 = (op_hw_read(n, VMCS_ENTRY_CONTROLS) & ENTRY_IA32E) &&
+		     (op_hw_read(n, VMCS_GUEST_CS_AR) & AR_L);
 	in->cpl = (u8)((op_hw_read(n, VMCS_GUEST_SS_AR) & AR_DPL) >> AR_DPL_SHIFT);
 	in->info = string_info(in);
 	s->segment = to_memory ? SEG_ES : INFO_SEGMENT(in->info);

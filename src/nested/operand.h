@@ -19,7 +19,6 @@ struct nested_insn {
 	u32 info;		/* VM-exit instruction information; 0: no operands */
 	bool mode64;		/* CS.L in IA-32e mode; else protected mode */
 	u8 cpl;
-	u64 efer;
 };
 
 /* SDM 3C "Information for VM Exits Due to Instruction Execution". */

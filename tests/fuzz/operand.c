@@ -38,6 +38,7 @@ static void choose_mode(struct scene *s)
 		FX01(f, GUEST_RFLAGS) |= RFLAGS_VM;
 	if ((how & 0xf0) == 0x50 && how & 2)
 		FX01(f, GUEST_CR0) &= ~(CR0_PE | CR0_PG);
+	hw_save_lma(&f->hw, f->n.at.efer);
 	how = fuzz_u8(s->in);
 	if (how & 1)
 		FX01(f, GUEST_CR4) |= CR4_SMAP;

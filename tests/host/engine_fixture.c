@@ -357,8 +357,10 @@ void fx_resume(struct fx *f)
 
 struct outcome fx_instruction(struct fx *f, u32 reason)
 {
-	struct outcome o = nested_vmx_instruction(&f->n, reason);
+	struct outcome o;
 
+	hw_save_lma(&f->hw, f->n.at.efer);
+	o = nested_vmx_instruction(&f->n, reason);
 	if (o.kind == OUT_ENTER_L2)
 		o = hw_enter(f);
 	else
@@ -389,14 +391,10 @@ void fx_enter(struct fx *f)
 enum nested_verdict fx_exit(struct fx *f, u32 reason)
 {
 	enum nested_verdict verdict;
-	u64 *entry;
 
 	assert_true(f->n.in_l2);
 	assert_int_equal(f->hw.loaded->at.v, FX_SLOT(f)->vmcs02.v);
-	entry = &FX02(f, ENTRY_CONTROLS);
-	*entry &= ~(u64)ENTRY_IA32E;
-	if (*fx_place02(f, f->n.at.efer) & EFER_LMA)
-		*entry |= ENTRY_IA32E;
+	hw_save_lma(&f->hw, f->n.at.efer);
 	FX02(f, ENTRY_INTR_INFO) &= ~(u64)INTR_VALID;
 	FX02(f, EXIT_REASON) = reason;
 	verdict = nested_l2_exit(&f->n, reason);

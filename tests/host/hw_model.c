@@ -123,6 +123,19 @@ static u64 *cell(struct hw_model *hw, u32 encoding, unsigned *shift)
 	return &hw->loaded->v[i - 1];
 }
 
+void hw_save_lma(struct hw_model *hw, u32 efer)
+{
+	unsigned shift;
+	u64 *entry;
+
+	if (hw->host)
+		return;		/* its own exits do */
+	entry = cell(hw, VMCS_ENTRY_CONTROLS, &shift);
+	*entry &= ~(u64)ENTRY_IA32E;
+	if (*cell(hw, efer, &shift) & EFER_LMA)
+		*entry |= ENTRY_IA32E;
+}
+
 u64 hw_read(struct hw_model *hw, u32 encoding)
 {
 	unsigned shift;

@@ -80,6 +80,11 @@ void hw_load(struct hw_model *hw, hpa_t at);
 void hw_clear(struct hw_model *hw, hpa_t at);
 u64 hw_read(struct hw_model *hw, u32 encoding);
 void hw_write(struct hw_model *hw, u32 encoding, u64 v);
+/*
+ * SDM 3C "Saving Control Registers, Debug Registers, and MSRs": an exit makes "IA-32e mode
+ * guest" of the VMCS loaded EFER.LMA; efer is the field that has it.
+ */
+void hw_save_lma(struct hw_model *hw, u32 efer);
 /* Of what vm/ writes to a new vmcs02, what a processor would act on at the next entry. */
 void hw_init_vmcs02(struct hw_model *hw);
 void hw_invept(struct hw_model *hw, u64 eptp);

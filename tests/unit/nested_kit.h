@@ -150,6 +150,7 @@ static inline struct outcome kit_exit(struct kit *k, u32 reason, u32 info, u64 d
 {
 	struct outcome o;
 
+	hw_save_lma(&k->hw, k->n.at.efer);
 	kit_set(k, VMCS_EXIT_INSTR_INFO, info);
 	kit_set(k, VMCS_EXIT_QUALIFICATION, disp);
 	o = nested_vmx_instruction(&k->n, reason);

@@ -106,6 +106,13 @@ static void check_flags(struct scene *s, u64 gva)
 	}
 }
 
+static const u8 *find(struct scene *s, const struct mmu_memo *memo, u64 gva, size_t len)
+{
+	if (memo->xd && !(s->p.efer & EFER_NXE))
+		return NULL;
+	return mmu_memo_find(&s->m.vm, memo, s->p.cr3, s->p.cr4, gva, len);
+}
+
 static void read_once(struct scene *s)
 {
 	struct machine *m = &s->m;
@@ -114,7 +121,7 @@ static void read_once(struct scene *s)
 	struct mmu_translation t;
 	struct mmu_fault f, f2;
 	bool good = mmu_walk(&m->vm, &s->p, GVA(gva), MMU_READ, 0, false, &t, &f);
-	const u8 *found = mmu_memo_find(&m->vm, memo, s->p.cr3, s->p.cr4, s->p.efer, gva, 8);
+	const u8 *found = find(s, memo, gva, 8);
 	gpa1_t gpa;
 
 	if (found) {
@@ -187,24 +194,29 @@ static void what_is_not_found(void **state)
 		entry = (i < 3 ? TABLES + (i + 1) * PAGE_SIZE : DATA) | 3;
 		op_gpa1_write(&m->vm, GPA1(TABLES + i * PAGE_SIZE + (i == 3 ? 5 * 8 : 0)), &entry, 8);
 	}
-#define FIND(cr3, cr4, efer, gva, len) \
-	mmu_memo_find(&m->vm, &s.memo[0], cr3, cr4, efer, gva, len)
-	assert_null(FIND(s.p.cr3, s.p.cr4, s.p.efer, gva, 8));
+#define FIND(cr3, cr4, gva, len) mmu_memo_find(&m->vm, &s.memo[0], cr3, cr4, gva, len)
+	assert_null(FIND(s.p.cr3, s.p.cr4, gva, 8));
 	assert_true(mmu_memo_walk(&m->vm, &s.p, GVA(gva), &s.memo[0], &gpa, &f));
-	assert_ptr_equal(FIND(s.p.cr3, s.p.cr4, s.p.efer, gva, 8), m->vm.memory.ram + DATA);
-	assert_non_null(FIND(s.p.cr3, s.p.cr4, s.p.efer, gva + 0xff0, 16));
-	assert_null(FIND(s.p.cr3, s.p.cr4, s.p.efer, gva + 0xff1, 16));
-	assert_null(FIND(s.p.cr3, s.p.cr4, s.p.efer, gva + PAGE_SIZE, 8));
-	assert_null(FIND(s.p.cr3, s.p.cr4, s.p.efer, gva | 1ull << 63, 8));
-	assert_null(FIND(s.p.cr3 + PAGE_SIZE, s.p.cr4, s.p.efer, gva, 8));
-	assert_null(FIND(s.p.cr3, s.p.cr4 | CR4_SMAP, s.p.efer, gva, 8));
-	assert_null(FIND(s.p.cr3, s.p.cr4, s.p.efer | EFER_NXE, gva, 8));
+	assert_ptr_equal(FIND(s.p.cr3, s.p.cr4, gva, 8), m->vm.memory.ram + DATA);
+	assert_non_null(FIND(s.p.cr3, s.p.cr4, gva + 0xff0, 16));
+	assert_null(FIND(s.p.cr3, s.p.cr4, gva + 0xff1, 16));
+	assert_null(FIND(s.p.cr3, s.p.cr4, gva + PAGE_SIZE, 8));
+	assert_null(FIND(s.p.cr3, s.p.cr4, gva | 1ull << 63, 8));
+	assert_null(FIND(s.p.cr3 + PAGE_SIZE, s.p.cr4, gva, 8));
+	assert_null(FIND(s.p.cr3, s.p.cr4 | CR4_SMAP, gva, 8));
+	assert_false(s.memo[0].xd);
 	entry = DATA | 0x23;
 	op_gpa1_write(&m->vm, GPA1(TABLES + 3 * PAGE_SIZE + 5 * 8), &entry, 8);
-	assert_non_null(FIND(s.p.cr3, s.p.cr4, s.p.efer, gva, 8));
+	assert_non_null(FIND(s.p.cr3, s.p.cr4, gva, 8));
+	entry = DATA | 0x23 | BIT(63);
+	op_gpa1_write(&m->vm, GPA1(TABLES + 3 * PAGE_SIZE + 5 * 8), &entry, 8);
+	assert_null(FIND(s.p.cr3, s.p.cr4, gva, 8));
+	s.p.efer |= EFER_NXE;
+	assert_true(mmu_memo_walk(&m->vm, &s.p, GVA(gva), &s.memo[0], &gpa, &f));
+	assert_true(s.memo[0].xd);
 	entry = DATA | 3;	/* less its accessed flag */
 	op_gpa1_write(&m->vm, GPA1(TABLES + 3 * PAGE_SIZE + 5 * 8), &entry, 8);
-	assert_null(FIND(s.p.cr3, s.p.cr4, s.p.efer, gva, 8));
+	assert_null(FIND(s.p.cr3, s.p.cr4, gva, 8));
 	machine_end(m);
 }
 

@@ -94,6 +94,31 @@ static void where_LMSW_read(void **state)
 	fx_end(&f);
 }
 
+/* SDM 3C "Guest-Linear Address", "VM-Exit Instruction Information": of I/O only INS and OUTS. */
+static void what_INS_and_OUTS_tell(void **state)
+{
+	(void)state;
+	fx_start(&f, B64, false);
+	set_bits(VF_PROC_CONTROLS, 0, PROC_UNCOND_IO);
+	for (u32 string = 0; string < 2; string++) {
+		u64 address = FX12_READ(&f, GUEST_LINEAR_ADDRESS), info = FX12_READ(&f, EXIT_INSTR_INFO);
+
+		fx_enter(&f);
+		fill_exit_information();
+		FX02(&f, EXIT_QUALIFICATION) = 0x640000 | (string ? IOQ_STRING : 0);
+		assert_int_equal(fx_exit(&f, EXIT_IO), NESTED_REFLECTED);
+		if (string) {
+			address = FX02(&f, GUEST_LINEAR_ADDRESS);
+			info = FX02(&f, EXIT_INSTR_INFO);
+		}
+		assert_int_equal(FX12_READ(&f, GUEST_LINEAR_ADDRESS), address);
+		assert_int_equal(FX12_READ(&f, EXIT_INSTR_INFO), info);
+	}
+	assert_int_not_equal(FX12_READ(&f, GUEST_LINEAR_ADDRESS), 0);
+	assert_int_not_equal(FX12_READ(&f, EXIT_INSTR_INFO), 0);
+	fx_end(&f);
+}
+
 /* Every reason of the table has one owner, whatever L1 intercepts. Without VMCS
  * shadowing fields are L1's, and with EPT what L0 shares otherwise: test_nested_link.c,
  * test_nested_vtlb.c. */
@@ -487,6 +512,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exit_information_is_passed_on),
 		cmocka_unit_test(where_LMSW_read),
+		cmocka_unit_test(what_INS_and_OUTS_tell),
 		cmocka_unit_test(each_reason_has_one_owner),
 		cmocka_unit_test(a_barrier_is_between_L2_and_L1),
 		cmocka_unit_test(an_unlisted_reason_stops_the_VM),

@@ -81,6 +81,7 @@ static void prepare(struct kit *k, u32 reason, u64 at)
 	k->gpr[GPR_RDX] = reason == EXIT_VMREAD || reason == EXIT_VMWRITE ? VMCS_GUEST_RIP : 1;
 	kit_set(k, VMCS_EXIT_INSTR_INFO, KIT_INFO_MEM64 | KIT_REG2(GPR_RDX));
 	kit_set(k, VMCS_EXIT_QUALIFICATION, at);
+	hw_save_lma(&k->hw, k->n.at.efer);
 }
 
 static struct outcome run(struct kit *k, u32 reason, u64 at)

@@ -13,8 +13,7 @@
 
 static struct nested_insn insn(struct kit *k, u32 info, bool mode64)
 {
-	return (struct nested_insn){ .n = &k->n, .name = "test", .info = info, .mode64 = mode64,
-				     .efer = kit_get(k, VMCS_GUEST_EFER) };
+	return (struct nested_insn){ .n = &k->n, .name = "test", .info = info, .mode64 = mode64 };
 }
 
 /* Reads eight bytes; they are found at this address, or faults. */
@@ -221,6 +220,30 @@ static void page_faults(void **state)
 	kit_end(&k);
 }
 
+/* SDM 3A "Page-Table Entries": XD is reserved without EFER.NXE, also after a good walk. */
+static void execute_disable(void **state)
+{
+	const u64 page = KIT_READ_ONLY - PAGE_SIZE, entry = KIT_TABLES + 0x3000 + (page >> 12 & 511) * 8;
+	const u64 efer = EFER_LME | EFER_LMA, xd[] = { 0, BIT(63) };
+	const u32 info = INFO(0, 2, SEG_DS, -1, -1);
+	struct kit k;
+	u64 v;
+
+	(void)state;
+	kit_start(&k);
+	for (unsigned i = 0; i < 12; i++) {
+		bool nxe = i & 1, reserved = xd[i / 4 % 2] && !nxe;
+
+		kit_poke(&k, entry, xd[i / 4 % 2] | page | 0x63);
+		kit_set(&k, VMCS_GUEST_EFER, efer | (nxe ? EFER_NXE : 0));
+		if (reserved)
+			assert_fault(read_at(&k, info, page, true, &v), X86_PF, PF_P | PF_RSVD);
+		else
+			assert_ok(read_at(&k, info, page, true, &v));
+	}
+	kit_end(&k);
+}
+
 /* SDM 3A "Protection Keys": the register may change between two reads, and nothing else. */
 static void protection_keys(void **state)
 {
@@ -275,6 +298,7 @@ int main(void)
 		cmocka_unit_test(segments_in_protected_mode),
 		cmocka_unit_test(linear_addresses_wrap_in_protected_mode),
 		cmocka_unit_test(page_faults),
+		cmocka_unit_test(execute_disable),
 		cmocka_unit_test(protection_keys),
 		cmocka_unit_test(registers),
 	};

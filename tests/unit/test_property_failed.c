@@ -99,6 +99,7 @@ static struct outcome run(u32 reason)
 	static struct view before, after;
 	struct outcome o;
 
+	hw_save_lma(&f.hw, f.n.at.efer);	/* of the exit, which is before it fails */
 	look(&before);
 	o = fx_instruction(&f, reason);
 	look(&after);

@@ -113,6 +113,7 @@ static struct outcome instruction(u32 reason, u32 info, u64 displacement)
 	hw_write(&l1.hw, VMCS_GUEST_INTERRUPTIBILITY, after_mov_ss ? BLOCKED_BY_MOV_SS : 0);
 	hw_write(&l1.hw, VMCS_EXIT_INSTR_INFO, info);
 	hw_write(&l1.hw, VMCS_EXIT_QUALIFICATION, displacement);
+	hw_save_lma(&l1.hw, l1.n.at.efer);
 	o = nested_vmx_instruction(&l1.n, reason);
 	nested_commit_flags(&l1.n, o);
 	return o;
