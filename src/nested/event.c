@@ -72,20 +72,6 @@ enum nested_verdict nested_l2_stepped(struct nested_vcpu *n)
 	return synthetic_exit(n, (struct nested_exit_info){ .reason = EXIT_MONITOR_TRAP });
 }
 
-enum nested_verdict nested_l2_nmi(struct nested_vcpu *n)
-{
-	u32 info = INTR_VALID | INTR_TYPE_NMI | 2;
-
-	if (!(n->current->v[VF_PIN_CONTROLS] & PIN_NMI)) {
-		inject(n, info, 0);
-		return NESTED_RESUME;
-	}
-	return synthetic_exit(n, (struct nested_exit_info){
-		.reason = EXIT_EXCEPTION_NMI,
-		.intr_info = info,
-	});
-}
-
 /* A state that was never entered must be one that the hardware would enter. */
 static bool is_enterable(struct nested_vcpu *n, struct nested_vmcs *s)
 {
@@ -99,6 +85,22 @@ static bool is_enterable(struct nested_vcpu *n, struct nested_vmcs *s)
 	good = nested_check_guest(&e, &f);
 	op_hw_load(n, s->vmcs02);
 	return good;
+}
+
+enum nested_verdict nested_l2_nmi(struct nested_vcpu *n, bool entered)
+{
+	u32 info = INTR_VALID | INTR_TYPE_NMI | 2;
+
+	if (!(n->current->v[VF_PIN_CONTROLS] & PIN_NMI)) {
+		inject(n, info, 0);
+		return NESTED_RESUME;
+	}
+	if (!entered && !is_enterable(n, n->current))
+		return NESTED_L0;
+	return synthetic_exit(n, (struct nested_exit_info){
+		.reason = EXIT_EXCEPTION_NMI,
+		.intr_info = info,
+	});
 }
 
 /*

@@ -218,8 +218,11 @@ enum nested_verdict nested_l2_fault(struct nested_vcpu *n, struct outcome fault)
 void nested_absorb(struct nested_vcpu *n, bool nmi_unblocked);
 /* L0 carried out an instruction of L2; RIP is behind it. */
 enum nested_verdict nested_l2_stepped(struct nested_vcpu *n);
-/* An NMI that arrived while L0 ran and L2 is to be resumed. */
-enum nested_verdict nested_l2_nmi(struct nested_vcpu *n);
+/*
+ * An NMI that arrived while L0 ran, and L2 is to be entered, or has been. NESTED_L0: the
+ * entry is going to fail, and the NMI waits until it has.
+ */
+enum nested_verdict nested_l2_nmi(struct nested_vcpu *n, bool entered);
 /*
  * An INIT has waited for the end of VMX root operation, and L2 is to be entered, or
  * has been. NESTED_RESUME: it must wait on.

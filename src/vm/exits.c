@@ -197,9 +197,9 @@ static void l2_exit(struct vcpu *v, u32 reason)
 }
 
 /* Rarely anything, but it must be before the entry. */
-static void before_entry(struct vcpu *v)
+static void before_entry(struct vcpu *v, bool entered)
 {
-	vm_deliver_pending(v);		/* may be an exit of L2, with all that can come of it */
+	vm_deliver_pending(v, entered);	/* may be an exit of L2, with all that can come of it */
 	if (v->vm->killed)
 		vm_power_killed(v);
 	if (v->vm->vtlb_dropped)
@@ -207,13 +207,16 @@ static void before_entry(struct vcpu *v)
 	v->vm->attention = v->vm->vtlb_dropped = false;
 }
 
-/* The result: VMRESUME? vmcs01 was launched long before its first exit. */
-static always_inline bool prepare_entry(struct vcpu *v)
+/*
+ * The result: VMRESUME? vmcs01 was launched long before its first exit. entered: whose
+ * exit it was, if L2 goes on.
+ */
+static always_inline bool prepare_entry(struct vcpu *v, bool entered)
 {
 	const struct pcpu *p = v->pcpu;
 
 	if (unlikely(p->nmi_pending | p->mc_pending) || unlikely(v->vm->attention))
-		before_entry(v);
+		before_entry(v, entered);
 	v->stats.entered = cpu_rdtsc();
 	return likely(!v->nested.in_l2) || v->nested.current->launched02;
 }
@@ -227,11 +230,11 @@ bool vm_exit(struct vmx_frame *frame)
 	if (v->nested.in_l2) {
 		v->stats.l2.ticks += ran;
 		l2_exit(v, reason);
-	} else {
-		v->stats.l1.ticks += ran;
-		l1_exit(v, reason);
+		return prepare_entry(v, true);
 	}
-	return prepare_entry(v);
+	v->stats.l1.ticks += ran;
+	l1_exit(v, reason);
+	return prepare_entry(v, false);
 }
 
 /* VMLAUNCH or VMRESUME failed: for vmcs02 L1's fault, for vmcs01 L0's. */
@@ -247,5 +250,5 @@ bool vm_entry_refused(struct vmx_frame *frame)
 		con_printf("the processor refuses vmcs01: VM-instruction error %u\n", error);
 		vm_kill(v->vm, "L1's state cannot be entered");
 	}
-	return prepare_entry(v);
+	return prepare_entry(v, false);
 }

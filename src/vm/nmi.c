@@ -35,7 +35,7 @@ static void inject(u32 info)
 }
 
 /* SDM 3C "Guest Non-Register State": a CPU that waits for a SIPI takes neither. */
-static void deliver_to_l2(struct vcpu *v)
+static void deliver_to_l2(struct vcpu *v, bool entered)
 {
 	struct pcpu *p = v->pcpu;
 	bool exits = vmx_read(VMCS_PIN_CONTROLS) & PIN_NMI;
@@ -48,19 +48,21 @@ static void deliver_to_l2(struct vcpu *v)
 		p->mc_pending = 0;
 		vcpu_fault(v, (struct outcome){ .kind = OUT_FAULT, .vector = X86_MC });
 	} else if (p->nmi_pending && (exits || !blocked())) {
-		p->nmi_pending = 0;
-		nested_l2_nmi(&v->nested);
+		if (nested_l2_nmi(&v->nested, entered) == NESTED_L0)
+			vm_come_back(v);	/* unless the processor enters it after all */
+		else
+			p->nmi_pending = 0;
 	}
 }
 
-void vm_deliver_pending(struct vcpu *v)
+void vm_deliver_pending(struct vcpu *v, bool entered)
 {
 	struct pcpu *p = v->pcpu;
 
 	if (!(p->nmi_pending | p->mc_pending))
 		return;
 	if (v->nested.in_l2) {
-		deliver_to_l2(v);
+		deliver_to_l2(v, entered);
 		return;
 	}
 	if (injecting() || blocked()) {

@@ -605,7 +605,7 @@ static void l0_interferes(struct program *p)
 	allow_exit(p->f);
 	FX02(p->f, IDT_VECTORING_INFO) = 0;
 	FX02(p->f, ENTRY_INTR_INFO) &= ~(u64)INTR_VALID;
-	after_exit(p, which & 4 ? nested_l2_nmi(&p->f->n) :
+	after_exit(p, which & 4 ? nested_l2_nmi(&p->f->n, true) :
 				  nested_l2_fault(&p->f->n, faults[which & 3]));
 }
 

@@ -231,12 +231,12 @@ static void an_nmi_that_came_to_L0(void **state)
 	(void)state;
 	fx_start(&f, B64, false);
 	fx_enter(&f);
-	assert_int_equal(nested_l2_nmi(&f.n), NESTED_RESUME);
+	assert_int_equal(nested_l2_nmi(&f.n, true), NESTED_RESUME);
 	assert_int_equal(FX02(&f, ENTRY_INTR_INFO), NMI);
 	fx_exit_to_l1(&f);
 	set_bits(VF_PIN_CONTROLS, 0, PIN_NMI);
 	fx_enter(&f);
-	assert_int_equal(nested_l2_nmi(&f.n), NESTED_REFLECTED);
+	assert_int_equal(nested_l2_nmi(&f.n, true), NESTED_REFLECTED);
 	assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_EXCEPTION_NMI);
 	assert_int_equal(FX12_READ(&f, EXIT_INTR_INFO), NMI);
 	/* SDM 3C "Updating Non-Register State": such an exit blocks NMIs. */
@@ -252,7 +252,7 @@ static void an_nmi_that_came_during_vmlaunch(void **state)
 	fx_start(&f, B64, false);
 	set_bits(VF_PIN_CONTROLS, 0, PIN_NMI);
 	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMLAUNCH).kind, OUT_ENTER_L2);
-	assert_int_equal(nested_l2_nmi(&f.n), NESTED_REFLECTED);
+	assert_int_equal(nested_l2_nmi(&f.n, false), NESTED_REFLECTED);
 	assert_int_equal(fx_instruction(&f, EXIT_VMRESUME).kind, OUT_ENTER_L2);
 	fx_exit_to_l1(&f);
 	/* It is not lost in an entry that fails, nor is what L1 injects L1's own. */
@@ -263,13 +263,38 @@ static void an_nmi_that_came_during_vmlaunch(void **state)
 			FX12_WRITE(&f, ENTRY_INTR_INFO, NMI);
 		assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMRESUME).kind, OUT_ENTER_L2);
 		if (!injects)
-			assert_int_equal(nested_l2_nmi(&f.n), NESTED_RESUME);
+			assert_int_equal(nested_l2_nmi(&f.n, false), NESTED_RESUME);
 		FX02(&f, EXIT_REASON) = EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE;
 		assert_int_equal(nested_l2_exit(&f.n, (u32)FX02(&f, EXIT_REASON)), NESTED_REFLECTED);
 		assert_int_equal(FX01(&f, ENTRY_INTR_INFO), injects ? 0 : NMI);
 		FX01(&f, ENTRY_INTR_INFO) = 0;
 		assert_false(FX02(&f, ENTRY_INTR_INFO) & INTR_VALID);
 	}
+	fx_end(&f);
+}
+
+/* SDM 3C "VM Entries": what ends with the end of an entry is after all that makes it fail. */
+static void an_nmi_after_the_entry_that_fails(void **state)
+{
+	const u32 failed = EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE;
+
+	(void)state;
+	fx_start(&f, B64, false);
+	set_bits(VF_PIN_CONTROLS, 0, PIN_NMI);
+	FX12_WRITE(&f, GUEST_RFLAGS, 0);
+	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMLAUNCH).kind, OUT_ENTER_L2);
+	assert_int_equal(nested_l2_nmi(&f.n, false), NESTED_L0);
+	assert_true(f.n.in_l2);
+	assert_int_equal(f.hw.loaded->at.v, FX_SLOT(&f)->vmcs02.v);
+	assert_false(FX_SLOT(&f)->launched);
+	FX02(&f, EXIT_REASON) = failed;
+	assert_int_equal(nested_l2_exit(&f.n, failed), NESTED_REFLECTED);
+	assert_int_equal(FX12_READ(&f, EXIT_REASON), failed);
+	/* A state that the processor has entered is not doubted. */
+	FX12_WRITE(&f, GUEST_RFLAGS, RFLAGS_FIXED);
+	fx_enter(&f);
+	FX02(&f, GUEST_RFLAGS) = 0;
+	assert_int_equal(nested_l2_nmi(&f.n, true), NESTED_REFLECTED);
 	fx_end(&f);
 }
 
@@ -459,6 +484,7 @@ int main(void)
 		cmocka_unit_test(a_page_fault_has_its_address),
 		cmocka_unit_test(an_nmi_that_came_to_L0),
 		cmocka_unit_test(an_nmi_that_came_during_vmlaunch),
+		cmocka_unit_test(an_nmi_after_the_entry_that_fails),
 		cmocka_unit_test(an_init_that_came_to_L0),
 		cmocka_unit_test(an_init_waits),
 		cmocka_unit_test(an_injected_monitor_trap),

@@ -255,7 +255,7 @@ static void nmi_for_l0(void)
 	if (!nmi_kept || (FX02(&f, ENTRY_INTR_INFO) & INTR_VALID) || (!exit && blocks_nmis()))
 		return;
 	nmi_kept = false;
-	if (nested_l2_nmi(&f.n) == NESTED_RESUME) {
+	if (nested_l2_nmi(&f.n, true) == NESTED_RESUME) {
 		assert_false(exit);
 		raise_in_l2(e);
 		return;
