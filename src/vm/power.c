@@ -80,11 +80,29 @@ void vm_power_killed(struct vcpu *v)
 	debug_end();
 }
 
+/* Where L1 was, for whoever wrote it: its own registers, not what hardware runs it with. */
+static void print_place(struct vcpu *v)
+{
+	static const char *const name[GPR_COUNT] = {
+		"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+		"R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15",
+	};
+	struct mmu_paging p;
+
+	vcpu_paging(v, &p);
+	con_printf("L1's RIP %#lx CS %#lx RFLAGS %#lx CR0 %#lx CR2 %#lx CR3 %#lx CR4 %#lx EFER %#lx\n",
+		   vmx_read(VMCS_GUEST_RIP), vmx_read(VMCS_GUEST_CS_SELECTOR), p.rflags, vcpu_cr0(),
+		   cpu_read_cr2(), p.cr3, vcpu_cr4(), p.efer);
+	for (u32 i = 0; i < GPR_COUNT; i++)
+		con_printf("%s %#lx%s", name[i], vcpu_gpr(v, i), i % 8 < 7 ? " " : "\n");
+}
+
 /* As the bare machine would: a CPU in shutdown, which chipsets turn into a reset. */
 void vm_exit_triple_fault(struct vcpu *v)
 {
 	struct cpu_table_reg none = { 0, 0 };
 
+	print_place(v);
 	vm_power_summary(v, "triple fault");
 	asm volatile("lidt %0; int3" : : "m"(none));
 	vm_exit_none(v);

@@ -1,6 +1,6 @@
 """Which machine runs the guest: Bochs or QEMU with KVM, behind one interface."""
 
-from launcher import bochs, packages, qemu
+from launcher import bochs, images, packages, qemu
 from launcher.common import UserError, say, warn
 from launcher.machine import Machine
 
@@ -48,11 +48,15 @@ def choose(options):
     if options.accel == "kvm":
         qemu.require()
     if options.accel == "kvm" or (options.accel == "auto" and qemu.usable()):
-        for value, name in ((options.bochs, "--bochs"), (options.cpu_model, "--cpu-model")):
+        for value, name in ((options.bochs, "--bochs"), (options.cpu_model, "--cpu-model"),
+                            (options.debugger, "--debugger")):
             if value:
                 raise UserError(f"{name} is for Bochs: add --accel bochs")
         chosen = KvmAccel()
     else:
-        chosen = BochsAccel(options.bochs, options.cpu_model or DEFAULT_MODEL, options.cpus)
+        script = None
+        if options.debugger:
+            script = images.read_file(options.debugger, "file of debugger commands").decode()
+        chosen = BochsAccel(options.bochs, options.cpu_model or DEFAULT_MODEL, options.cpus, script)
     say(f"machine: {chosen.name}, {options.cpus} CPU, {options.memory} MiB")
     return chosen

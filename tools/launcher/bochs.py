@@ -173,6 +173,8 @@ def ending(folder, _status):
     except FileNotFoundError:
         return "the emulator did not start: " + _tail(folder / "stderr")
     found = re.findall(r">>PANIC<< (.*)", text)
+    if not found and "dbg: Quit" in text:
+        return "debugger"
     if not found:
         return "the emulator ended by itself: " + _tail(folder / "stderr")
     for pattern, name in (("Shutdown port", "shutdown"), ("power off", "power-off"),

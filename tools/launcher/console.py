@@ -11,7 +11,7 @@ import time
 COLOURS = {"L0": "\033[36m", "L1": "\033[0m", "L2": "\033[32m"}
 RESET = "\033[0m"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc|[\x00-\x08\x0b-\x1a\x1c-\x1f]")
-EMULATOR = re.compile(r"^\(\d+\)\.\[\d+\] ")     # what Bochs 2.7's debugger says at the end
+EMULATOR = re.compile(r"^\(\d+\)\.\[\d+\] ")     # an instruction that Bochs's debugger traced
 PREFIX = re.compile(r"^(L\d+)\| ?(.*)$")
 QUIET_TTY = 2.0
 QUIET_PIPE = 15.0
@@ -59,11 +59,13 @@ class Console:
         line = ESCAPES.sub("", data.decode("utf-8", "replace").replace("\r", ""))
         found = PREFIX.match(line)
         level, text = found.groups() if found else (self.default, line)
-        if not text.strip() or EMULATOR.match(line):
+        if not text.strip():
             return
-        self.lines.append((level, text))
         self.log.write(f"{time.monotonic() - self.began:8.2f} {channel:4} {level}| {text}\n")
         self.log.flush()
+        if EMULATOR.match(line):
+            return
+        self.lines.append((level, text))
         self._wipe()
         self._show(channel, level, text)
         self.last = time.monotonic()

@@ -50,7 +50,7 @@ class Limit:
 @dataclass
 class Result:
     """How a run ended: by "shutdown", "power-off", "triple fault", "reset", "time limit",
-    "quit" or something the emulator said."""
+    "quit", "debugger" (its commands were at an end) or something the emulator said."""
     ended: str
     seconds: float
 

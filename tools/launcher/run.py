@@ -36,6 +36,8 @@ def _parser():
     parser.add_argument("--accel", choices=("auto", "bochs", "kvm"), default="auto",
                         help="auto: KVM if this machine has VT-x, else the emulator")
     parser.add_argument("--bochs", metavar="VERSION", help="3.0 or 2.7")
+    parser.add_argument("--debugger", metavar="FILE",
+                        help="commands for Bochs's debugger, which also stops at xchg %%bx,%%bx")
     parser.add_argument("--timeout", type=int, metavar="S",
                         help="end the machine after S seconds (default 600; none at a terminal)")
     parser.add_argument("--bare", action="store_true", help="without Plastron, for comparison")
@@ -140,8 +142,8 @@ def main(arguments):
         failure = judge(facts, result, options.bare)
         print("\n".join(["", *summary.text(facts, result, is_stack)]))
         print(f"  log: {relative(folder / 'console.log')}")
-    if result.ended == "quit":
-        print("ended from the keyboard")
+    if result.ended in ("quit", "debugger"):
+        print(summary.ENDINGS[result.ended])
         return 0
     if failure:
         print(f"FAIL: {failure}")

@@ -9,6 +9,7 @@ TIME = re.compile(r"^time: (.+)$")
 IN_ORDER = ("ACPI power-off", "shutdown port")
 ENDED_ITSELF = ("shutdown", "power-off")
 ENDINGS = {"reset": "the machine was reset", "quit": "ended from the keyboard",
+           "debugger": "ended with the debugger's commands",
            "shutdown": "the machine was switched off", "power-off": "the machine was switched off",
            "triple fault": "the machine ended in a triple fault"}
 MOST_REASONS = 8

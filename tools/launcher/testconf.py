@@ -25,7 +25,7 @@ class Conf:
     cpus: int = 1
     model: str = "corei7_skylake_x"
     bochs: str = ""
-    image: str = ""         # of another test, for a folder without a main.c
+    image: str = ""         # for a folder without a main.c: of another test, or examples/NAME
     append: str = ""
     options: str = ""
     modules: list = field(default_factory=list)

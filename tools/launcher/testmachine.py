@@ -6,6 +6,7 @@ that begin with "# " are figures and remarks, which may differ.
 """
 
 import difflib
+import os
 import re
 import time
 
@@ -123,11 +124,16 @@ def _expected(name):
 
 
 def image(name):
-    """Builds the image of a test and returns what the loader sees in it."""
+    """Builds the image of a test, or an example, and returns what the loader sees in it."""
     from launcher.images import recognise
 
+    folder, target = TESTS, name
+    if name.startswith("examples/"):
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        folder, name = ROOT / name, name.partition("/")[2]
+        target = f"OUT={os.path.relpath(IMAGES, folder)}"
     with locked("make"):
-        run_quietly(["make", "-C", str(TESTS), "--no-print-directory", name],
+        run_quietly(["make", "-C", str(folder), "--no-print-directory", target],
                     f"building the image of {name}")
     return recognise(IMAGES / f"{name}.elf")
 
