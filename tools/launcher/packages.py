@@ -27,6 +27,7 @@ GROUPS = {
     ),
     "test": (
         ("libcmocka-dev", "the unit tests"),
+        ("libzydis-dev", "a decoder of instructions, to compare Plastron's with"),
         ("clang", "the second compiler that must build without warnings"),
         ("shellcheck", "checking the shell scripts"),
     ),

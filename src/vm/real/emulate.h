@@ -5,12 +5,13 @@
  * mode with CPL 3, IOPL 3, and empty descriptor tables, and L0 gets what faults
  * for that reason: privileged instructions, loads of segment registers, writes
  * through CS, events. This is no full emulator: what hardware can execute in
- * those forms is not here, and who calls has to know the forms.
+ * those forms is not here, and who calls has to know the forms. One that runs
+ * in them and must not is SYSENTER: IA32_SYSENTER_CS has to be 0 there.
  *
  * Always: addresses in memory are linear, which without paging is physical
- * (GPA1); they wrap at 2^32. Each byte of L1's is read once, and judged as it
- * was read. What does not end in REAL_DONE has changed nothing, neither the
- * processor nor memory.
+ * (GPA1); they wrap at 2^32. Code and each operand are read once, and judged as
+ * they were read. What does not end in REAL_DONE has changed nothing, neither
+ * the processor nor memory.
  * Source: SDM 3B "8086 Emulation", 2A-2D (operations in real-address mode).
  */
 #pragma once
