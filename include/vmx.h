@@ -170,6 +170,7 @@
 #define BLOCKED_BY_NMI BIT32(3)
 
 /* Pending debug exceptions: a single-step trap. */
+#define PENDING_DEBUG_ENABLED BIT(12)	/* one of bits 3:0 is of an enabled breakpoint */
 #define PENDING_DEBUG_BS BIT(14)
 
 enum vmx_activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI };

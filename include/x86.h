@@ -65,6 +65,7 @@
 
 #define DR6_INIT 0xffff0ff0ull
 #define DR7_INIT 0x400ull
+#define DR7_ENABLES 0xffull	/* L0..G3 */
 
 enum x86_vector {
 	X86_DE = 0, X86_DB = 1, X86_NMI = 2, X86_BP = 3, X86_OF = 4, X86_BR = 5,

@@ -107,6 +107,9 @@ struct nested_stage2 {
 struct mmu_stage2 *nested_stage2_init(struct nested_vcpu *n, struct nested_stage2 *a);
 /* The access failed there (mmu_fault.stage2), and what comes of that happens. */
 struct outcome nested_stage2_failed(struct nested_stage2 *a);
+/* breakpoint.c: L0 accessed this in the place of L1 or L2. */
+void nested_breakpoint_memory(struct nested_vcpu *n, gva_t gva, size_t len, bool write);
+
 /* vmfunc.c: L2 executed VMFUNC. */
 enum nested_verdict nested_vmfunc(struct nested_vcpu *n);
 

@@ -92,6 +92,7 @@ struct nested_vcpu {
 	bool explain;			/* say why instructions and entries fail */
 	bool use_shadow;		/* hardware VMCS shadowing for L1 */
 	bool hide_ept;			/* L1 shall do without EPT */
+	bool breakpoints;		/* L1 may have some enabled; memo[] is empty then */
 
 	hpa_t vmcs01;
 	bool vmxon, in_l2;
@@ -228,6 +229,11 @@ enum nested_verdict nested_l2_nmi(struct nested_vcpu *n, bool entered);
  * has been. NESTED_RESUME: it must wait on.
  */
 enum nested_verdict nested_l2_init(struct nested_vcpu *n, bool entered);
+
+/* breakpoint.c: from now on, L1 may have breakpoints enabled in DR7. */
+void nested_use_breakpoints(struct nested_vcpu *n);
+/* L0 accessed this port in the place of L1 or L2. */
+void nested_breakpoint_port(struct nested_vcpu *n, u16 port, u32 size);
 
 /* bitmaps.c: L1 (or its guest) writes to a page that op_gpa1_watch() protects. */
 void nested_page_written(struct nested_vcpu *n, gpa1_t page);

@@ -173,8 +173,10 @@ static bool read_place(const struct nested_insn *in, struct place *at, void *to,
 {
 	struct mmu_fault pf;
 
-	return mmu_gva_read(in->n->vm, &at->paging, at->gva, to, len, 0, &pf) ||
-	       paging_fault(at, &pf, fault);
+	if (!mmu_gva_read(in->n->vm, &at->paging, at->gva, to, len, 0, &pf))
+		return paging_fault(at, &pf, fault);
+	nested_breakpoint_memory(in->n, at->gva, len, false);
+	return true;
 }
 
 static bool write_place(const struct nested_insn *in, struct place *at, const void *from,
@@ -182,8 +184,10 @@ static bool write_place(const struct nested_insn *in, struct place *at, const vo
 {
 	struct mmu_fault pf;
 
-	return mmu_gva_write(in->n->vm, &at->paging, at->gva, from, len, 0, &pf) ||
-	       paging_fault(at, &pf, fault);
+	if (!mmu_gva_write(in->n->vm, &at->paging, at->gva, from, len, 0, &pf))
+		return paging_fault(at, &pf, fault);
+	nested_breakpoint_memory(in->n, at->gva, len, true);
+	return true;
 }
 
 static struct mmu_memo *memo_of(struct nested_vcpu *n, u64 linear)
@@ -227,7 +231,7 @@ static bool read_memory(const struct nested_insn *in, const struct mmu_paging *p
 	struct nested_vcpu *n = in->n;
 	gpa1_t gpa;
 
-	if (!in->mode64 || (gva.v & ~PAGE_MASK) > PAGE_SIZE - len)
+	if (!in->mode64 || n->breakpoints || (gva.v & ~PAGE_MASK) > PAGE_SIZE - len)
 		return mmu_gva_read(n->vm, p, gva, to, len, 0, pf);
 	if (!mmu_memo_walk(n->vm, p, gva, memo_of(n, gva.v), &gpa, pf))
 		return false;
@@ -243,8 +247,12 @@ static __attribute__((noinline)) bool read_by_walk(const struct nested_insn *in,
 	struct mmu_fault pf;
 	struct place at;
 
-	return locate(in, INFO_SEGMENT(in->info), ea, len, false, &at, fault) &&
-	       (read_memory(in, &at.paging, at.gva, to, len, &pf) || paging_fault(&at, &pf, fault));
+	if (!locate(in, INFO_SEGMENT(in->info), ea, len, false, &at, fault))
+		return false;
+	if (!read_memory(in, &at.paging, at.gva, to, len, &pf))
+		return paging_fault(&at, &pf, fault);
+	nested_breakpoint_memory(in->n, at.gva, len, false);
+	return true;
 }
 
 bool nested_operand_read(const struct nested_insn *in, u64 *to, size_t len, struct outcome *fault)

@@ -14,6 +14,7 @@ void vm_exit_invd(struct vcpu *v);
 void vm_exit_vmx(struct vcpu *v);
 void vm_exit_vmx_switch(struct vcpu *v);
 void vm_exit_cr_access(struct vcpu *v);
+void vm_exit_mov_dr(struct vcpu *v);
 void vm_exit_io(struct vcpu *v);
 void vm_exit_invlpg(struct vcpu *v);
 void vm_exit_msr_read(struct vcpu *v);

@@ -93,11 +93,14 @@ static bool string_element(struct vcpu *v, const struct nested_string *s, u64 qu
 		if (!nested_string_check(s, size, fault))
 			return false;
 		value = in(IOQ_PORT(qual), size);
-		return nested_string_write(s, &value, size, fault);
+		if (!nested_string_write(s, &value, size, fault))
+			return false;
+	} else {
+		if (!nested_string_read(s, &value, size, fault))
+			return false;
+		out(v, IOQ_PORT(qual), size, value);
 	}
-	if (!nested_string_read(s, &value, size, fault))
-		return false;
-	out(v, IOQ_PORT(qual), size, value);
+	nested_breakpoint_port(&v->nested, IOQ_PORT(qual), size);
 	return true;
 }
 
@@ -154,5 +157,6 @@ void vm_exit_io(struct vcpu *v)
 		*rax = in(IOQ_PORT(qual), size);
 	else
 		*rax = (*rax & ~mask) | (in(IOQ_PORT(qual), size) & mask);
+	nested_breakpoint_port(&v->nested, IOQ_PORT(qual), size);
 	vcpu_done(v);
 }

@@ -7,6 +7,7 @@
  */
 #include "vm/nmi.h"
 
+#include "vm/breakpoints.h"
 #include "vm/exits.h"
 #include "vm/init.h"
 #include "vm/regs.h"
@@ -79,6 +80,8 @@ void vm_deliver_pending(struct vcpu *v, bool entered)
 void vm_exit_monitor_trap(struct vcpu *v)
 {
 	vmx_write(VMCS_PROC_CONTROLS, vmx_read(VMCS_PROC_CONTROLS) & ~(u64)PROC_MTF);
+	if (!v->nested.in_l2)
+		vm_watch_breakpoints(v);
 	if (v->nested.in_l2 && v->init_pending)
 		vm_init_l2(v, true);
 }

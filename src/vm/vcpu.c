@@ -24,7 +24,7 @@ static void write_controls(struct vcpu *v)
 	u32 exit = EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 		   EXIT_SAVE_EFER | EXIT_LOAD_EFER;
 	u32 entry = ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
-	u32 proc = PROC_MSR_BITMAPS | PROC_IO_BITMAPS | PROC_SECONDARY |
+	u32 proc = PROC_MSR_BITMAPS | PROC_IO_BITMAPS | PROC_SECONDARY | PROC_MOV_DR |
 		   (v->vm->no_ept ? PROC_INVLPG | PROC_CR3_LOAD | PROC_CR3_STORE : 0);
 	/* What L1 may execute needs a control that says so. */
 	u32 proc2 = PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED | PROC2_RDTSCP |

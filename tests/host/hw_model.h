@@ -55,7 +55,7 @@ struct hw_model {
 	struct { u32 msr; u64 value; } msr[HW_MSRS];
 	unsigned msrs;
 	u32 pkru;
-	u64 cr2;
+	u64 cr2, dr[4];
 	struct hw_counts count;
 	struct hw_flush last_invept, last_invvpid;
 	struct hw_flush flush[HW_FLUSHES];	/* the INVVPIDs since hw_forget() */

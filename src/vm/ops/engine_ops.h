@@ -164,6 +164,14 @@ static always_inline void op_barrier(struct nested_vcpu *n)
 	cpu_wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 
+/* DR0 to DR3 are those of whoever ran last. */
+static inline u64 op_dr_read(struct nested_vcpu *n, unsigned i)
+{
+	(void)n;
+	return i == 0 ? cpu_read_dr0() : i == 1 ? cpu_read_dr1() :
+	       i == 2 ? cpu_read_dr2() : cpu_read_dr3();
+}
+
 /* The register, for whoever has CR4.PKE set. */
 static always_inline u32 op_pkru(struct nested_vcpu *n)
 {

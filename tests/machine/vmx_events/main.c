@@ -17,6 +17,7 @@ int main(void)
 	test_msrs(&vm);
 	test_stepping(&vm);
 	test_strings(&vm);
+	test_breakpoints(&vm);
 	vmx_off();
 	return 0;
 }

@@ -24,5 +24,6 @@ void test_state(struct vm *vm);
 void test_msrs(struct vm *vm);
 void test_stepping(struct vm *vm);
 void test_strings(struct vm *vm);
+void test_breakpoints(struct vm *vm);
 
 #endif
