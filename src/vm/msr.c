@@ -56,6 +56,8 @@ static bool vm_msr_read_vmx_capability(struct vcpu *v, u32 msr, u64 *value)
 
 #define APIC_BASE_ADDRESS (~(u64)0xfff)
 #define MISC_ENABLE_XD_DISABLE BIT(34)
+#define XSS_PT BIT(8)
+#define XSS_LBR BIT(15)
 #define TEST_CTRL_UC_LOCK_DISABLE BIT(28)	/* they fault */
 
 static bool vm_msr_write_apic_base(struct vcpu *v, u32 msr, u64 value)
@@ -72,6 +74,13 @@ static bool vm_msr_write_test_ctrl(struct vcpu *v, u32 msr, u64 value)
 {
 	(void)v;
 	return cpu_wrmsr_safe(msr, value & ~TEST_CTRL_UC_LOCK_DISABLE);
+}
+
+/* XRSTORS must not load the MSRs of processor trace and of LBRs. */
+static bool vm_msr_write_xss(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)v;
+	return !(value & (XSS_PT | XSS_LBR)) && cpu_wrmsr_safe(msr, value);
 }
 
 static bool vm_msr_write_misc_enable(struct vcpu *v, u32 msr, u64 value)

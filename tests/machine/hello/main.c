@@ -82,6 +82,12 @@ static void test_msrs(void)
 	wrmsr_case("WRMSR PAT with type 2", MSR_PAT, 2);
 	wrmsr_case("WRMSR EFER with LME clear", MSR_EFER, rdmsr(MSR_EFER) & ~EFER_LME);
 	wrmsr_case("WRMSR EFER reserved bit", MSR_EFER, rdmsr(MSR_EFER) | BIT(63));
+	/* By these the CPU would write to memory or record branches while a hypervisor runs. */
+	wrmsr_case("WRMSR XSS with processor trace", MSR_XSS, BIT(8));
+	wrmsr_case("WRMSR XSS with LBRs", MSR_XSS, BIT(15));
+	wrmsr_case("WRMSR XSS with nothing", MSR_XSS, 0);
+	print("CPUID: processor trace %lu %lu, LBRs %lu %lu\n", cpuid(7, 0).ebx & BIT(25),
+	      cpuid(0xd, 1).ecx & BIT(8), cpuid(7, 0).edx & BIT(19), cpuid(0xd, 1).ecx & BIT(15));
 	print("APIC base: %lx\n", rdmsr(MSR_APIC_BASE));
 	print("RDTSC grows: %s\n", rdtsc() < rdtsc() ? "yes" : "no");
 }

@@ -16,6 +16,7 @@
 #define MSR_MTRR_CAP		0xfe
 #define MSR_DEBUGCTL		0x1d9
 #define MSR_PAT			0x277
+#define MSR_XSS			0xda0
 #define MSR_EFER		0xc0000080
 #define MSR_STAR		0xc0000081
 #define MSR_LSTAR		0xc0000082
