@@ -45,11 +45,6 @@ static u64 run_loop(struct vm *vm, const char *name, u32 reason)
 	return vm->regs[R13];
 }
 
-static bool has_ept(void)
-{
-	return vmx_caps.secondary.may & SEC_EPT;
-}
-
 static void l2_cost(struct vm *vm, const char *name, const char *guest, const u8 *handler, u32 reason)
 {
 	vm_reset(vm, guest);

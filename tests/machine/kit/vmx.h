@@ -57,6 +57,11 @@ void vmwrite(u64 field, u64 value);
 void must(struct outcome o, const char *what);
 /* What this CPU lacks, a control or a field: noted in `missing` and left out, if that is tolerated. */
 extern bool tolerate_missing, missing;
+static inline bool has_ept(void)
+{
+	return vmx_caps.secondary.may & SEC_EPT;
+}
+
 /* Sets and clears bits of a control field; false (and no change) if the CPU has not got them. */
 bool control_can(u64 field, u32 set);
 void control_set(u64 field, u32 set);

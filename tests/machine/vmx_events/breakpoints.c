@@ -73,7 +73,8 @@ static void test_own(struct vm *vm)
 	OWN_ROW("VMREAD", operand, "vmread %2, %1", "m" (operand[0]), "r" ((u64)HOST_SYSENTER_ESP));
 	operand[1] = eptp;
 	operand[2] = 0;
-	OWN_ROW("INVEPT", &operand[2], "invept %1, %2", "m" (operand[1]), "r" (1ul));
+	if (has_ept())
+		OWN_ROW("INVEPT", &operand[2], "invept %1, %2", "m" (operand[1]), "r" (1ul));
 	OWN_ROW("IN", KEYBOARD_STATUS, "in $0x64, %%al", "m" (operand[0]));
 	OWN_ROW("OUT", SHUTDOWN_PORT, "mov $'x', %%al; out %%al, %%dx", "d" (SHUTDOWN_PORT));
 	write_cr4(read_cr4() & ~CR4_DE);
@@ -133,6 +134,8 @@ static void test_guest(struct vm *vm)
 		reset(vm, &rows[i]);
 		vmwrite(EXCEPTION_BITMAP, BIT(1));
 		show(vm, &rows[i], ", #DB intercepted");
+		if (!control_can(PRIMARY_CONTROLS, PRI_MTF))
+			continue;
 		reset(vm, &rows[i]);
 		control_set(PRIMARY_CONTROLS, PRI_MTF);
 		show(vm, &rows[i], ", monitor trap flag");

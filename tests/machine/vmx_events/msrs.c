@@ -60,6 +60,8 @@ static void test_pat(struct vm *vm)
 	print_event_exit(vm, vm_run(vm), m_pat);
 	print(" host has %lx\n", rdmsr(MSR_PAT));
 	wrmsr(MSR_PAT, pat);
+	if (!control_can(ENTRY_CONTROLS, ENTRY_LOAD_PAT))
+		return;
 	reset(vm, m_pat);
 	control_set(ENTRY_CONTROLS, ENTRY_LOAD_PAT);
 	control_set(EXIT_CONTROLS, EXIT_SAVE_PAT | EXIT_LOAD_PAT);
@@ -90,6 +92,8 @@ static void test_efer(struct vm *vm)
 	print_event_exit(vm, vm_run(vm), m_efer);
 	print(" host has %lx\n", rdmsr(MSR_EFER));
 	wrmsr(MSR_EFER, efer);
+	if (!control_can(ENTRY_CONTROLS, ENTRY_LOAD_EFER))
+		return;
 	reset(vm, m_efer);
 	control_set(ENTRY_CONTROLS, ENTRY_LOAD_EFER);
 	control_set(EXIT_CONTROLS, EXIT_SAVE_EFER | EXIT_LOAD_EFER);

@@ -90,8 +90,10 @@ static void single_step(struct vm *vm, const struct row *row)
 void test_stepping(struct vm *vm)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {
-		monitor_trap(vm, &rows[i], false);
-		monitor_trap(vm, &rows[i], true);
+		if (control_can(PRIMARY_CONTROLS, PRI_MTF)) {
+			monitor_trap(vm, &rows[i], false);
+			monitor_trap(vm, &rows[i], true);
+		}
 		single_step(vm, &rows[i]);
 	}
 }

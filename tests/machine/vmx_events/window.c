@@ -11,8 +11,11 @@ asm(".balign 16; event_stubs: .set n, 0; .rept 256; .balign 16; mov $n, %ebx; vm
     ".set n, n + 1; .endr");
 extern const u8 event_stubs[];
 
+/* Where there is no EPT, the window is one of linear memory alone, and open. */
 void window_right(u64 page, u32 rights)
 {
+	if (!has_ept())
+		return;
 	ept_map(ept_root, page, page == GUEST_IDT ? (u64)window_idt : (u64)window_stack, PAGE_SIZE,
 		rights);
 	must(invept(1, ept_pointer(ept_root)), "INVEPT");
@@ -25,6 +28,13 @@ void window_make(void)
 	ept_identity(ept_root, BIT(32), 2 << 20);
 	window_idt = page_alloc();
 	window_stack = page_alloc();
+	if (!has_ept()) {
+		u64 *table = page_alloc();
+
+		table[0] = (u64)window_idt | PTE_P | PTE_W;
+		table[1] = (u64)window_stack | PTE_P | PTE_W;
+		window_directory[0] = (u64)table | PTE_P | PTE_W;
+	}
 }
 
 void event_reset(struct vm *vm, const void *code)
@@ -40,7 +50,8 @@ void event_reset(struct vm *vm, const void *code)
 		gates[i].high = handler >> 32;
 	}
 	vm_reset(vm, code);
-	vm_use_ept(ept_pointer(ept_root));
+	if (has_ept())
+		vm_use_ept(ept_pointer(ept_root));
 	window_right(GUEST_IDT, EPT_RWX);
 	window_right(GUEST_STACK_PAGE, EPT_RWX);
 	memset(window_stack, 0, PAGE_SIZE);

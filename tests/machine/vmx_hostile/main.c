@@ -114,6 +114,8 @@ static void try_guest_cr3(u64 address, struct vm *vm)
 	vm_reset(vm, guest_end);
 	vmwrite(GUEST_CR3, address);
 	vm_run(vm);
+	if (!has_ept())
+		return;
 	vm_reset(vm, guest_end);
 	vm_use_ept(ept_pointer(ept_root));
 	vmwrite(GUEST_CR3, address);
@@ -150,18 +152,24 @@ static void try_link_pointer(u64 address, struct vm *vm)
 
 static void test_places(struct vm *vm)
 {
-	static const struct { const char *text; void (*f)(u64 address, struct vm *vm); } rows[] = {
-		{ "VMCS and VMXON regions", try_region },
-		{ "MSR and I/O bitmaps", try_bitmaps },
-		{ "MSR-load list", try_msr_list },
-		{ "VMCS link pointer", try_link_pointer },
-		{ "guest's CR3", try_guest_cr3 },
-		{ "EPT root", try_ept_root },
-		{ "EPT tables", try_ept_table },
-		{ "EPT leaf", try_ept_leaf },
+	static const struct {
+		const char *text;
+		void (*f)(u64 address, struct vm *vm);
+		bool ept;
+	} rows[] = {
+		{ "VMCS and VMXON regions", try_region, false },
+		{ "MSR and I/O bitmaps", try_bitmaps, false },
+		{ "MSR-load list", try_msr_list, false },
+		{ "VMCS link pointer", try_link_pointer, false },
+		{ "guest's CR3", try_guest_cr3, false },
+		{ "EPT root", try_ept_root, true },
+		{ "EPT tables", try_ept_table, true },
+		{ "EPT leaf", try_ept_leaf, true },
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].ept && !has_ept())
+			continue;
 		for_bad_addresses(rows[i].f, vm);
 		vm_reset(vm, guest_end);
 		print("%s in bad places: then %s\n", rows[i].text, reason_name(vm_run(vm)));
@@ -216,6 +224,10 @@ static void test_features_on(struct vm *vm)
 		print_exit(vm, vm_run(vm));
 		print("\n");
 	}
+}
+
+static void test_eptp(struct vm *vm)
+{
 	vm_reset(vm, guest_end);
 	control_set(SECONDARY_CONTROLS, SEC_EPT);
 	print("EPTP with one bit changed:");
@@ -285,6 +297,8 @@ int main(void)
 	window_open(WINDOW);
 	test_features_off(&vm);
 	test_features_on(&vm);
+	if (has_ept())
+		test_eptp(&vm);
 	test_places(&vm);
 	must(vmclear((u64)vm.vmcs), "VMCLEAR");
 	vm.vmcs = vmx_region();
