@@ -70,7 +70,9 @@ void nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,
 			    const struct nested_exit_info *info, u64 l2_efer, u64 l2_pat);
 
 /* The VMX-abort indicator (SDM 3C "VMX Aborts"): why L1's CPU shuts down. */
-enum nested_abort { ABORT_SAVE_MSR = 1, ABORT_HOST_PDPTE = 2, ABORT_LOAD_MSR = 4 };
+enum nested_abort {
+	ABORT_SAVE_MSR = 1, ABORT_HOST_PDPTE = 2, ABORT_LOAD_MSR = 4, ABORT_HOST_32 = 6,
+};
 void nested_abort(struct nested_vcpu *n, enum nested_abort why);
 
 /* event.c: whether an exception of L2 is an exit to L1. */

@@ -47,15 +47,30 @@ static void load_segments(struct nested_vcpu *n, const u64 *v, bool host64)
 	op_hw_write(n, VMCS_GUEST_IDTR_LIMIT, 0xffff);
 }
 
-static void load_msrs(struct nested_vcpu *n, const u64 *v, u64 efer, u64 pat)
+void nested_abort(struct nested_vcpu *n, enum nested_abort why)
 {
+	static const char *const text[] = {
+		[ABORT_SAVE_MSR] = "VMX abort 1: L1's MSR-store list cannot be carried out",
+		[ABORT_HOST_PDPTE] = "VMX abort 2: L1's host CR3 names bad PDPTEs",
+		[ABORT_HOST_32] = "VMX abort 6: an exit from IA-32e mode to L1's 32-bit host state",
+		[ABORT_LOAD_MSR] = "VMX abort 4: L1's MSR-load list for exits cannot be carried out",
+	};
+	u32 indicator = why;
+
+	op_gpa1_write(n->vm, GPA1(n->current->gpa.v + 4), &indicator, sizeof(indicator));
+	op_vm_kill(n, text[why]);
+}
+
+static void load_msrs(struct nested_vcpu *n, const u64 *v, u64 l2_efer, u64 pat)
+{
+	u64 efer = v[VF_EXIT_CONTROLS] & EXIT_LOAD_EFER ? v[VF_HOST_EFER] : l2_efer;
 	bool host64 = v[VF_EXIT_CONTROLS] & EXIT_HOST_64;
 
-	if (v[VF_EXIT_CONTROLS] & EXIT_LOAD_EFER)
-		efer = v[VF_HOST_EFER];
 	efer &= ~(EFER_LME | EFER_LMA);
-	if (host64)
+	if (likely(host64))
 		efer |= EFER_LME | EFER_LMA;
+	else if (l2_efer & EFER_LMA)	/* where L2 went by itself */
+		nested_abort(n, ABORT_HOST_32);
 	if (v[VF_EXIT_CONTROLS] & EXIT_LOAD_PAT)
 		pat = v[VF_HOST_PAT];
 	op_hw_write(n, n->at.efer, efer);
@@ -115,19 +130,6 @@ static bool nmi_blocked(struct nested_vcpu *n, const u64 *v, const struct nested
 	/* With virtual NMIs L2's bit is about those; else it is about real ones. */
 	return !(v[VF_PIN_CONTROLS] & PIN_VIRTUAL_NMI) &&
 	       (v[VF_GUEST_INTERRUPTIBILITY] & BLOCKED_BY_NMI);
-}
-
-void nested_abort(struct nested_vcpu *n, enum nested_abort why)
-{
-	static const char *const text[] = {
-		[ABORT_SAVE_MSR] = "VMX abort 1: L1's MSR-store list cannot be carried out",
-		[ABORT_HOST_PDPTE] = "VMX abort 2: L1's host CR3 names bad PDPTEs",
-		[ABORT_LOAD_MSR] = "VMX abort 4: L1's MSR-load list for exits cannot be carried out",
-	};
-	u32 indicator = why;
-
-	op_gpa1_write(n->vm, GPA1(n->current->gpa.v + 4), &indicator, sizeof(indicator));
-	op_vm_kill(n, text[why]);
 }
 
 void nested_load_host_state(struct nested_vcpu *n, struct nested_vmcs *s,

@@ -197,6 +197,21 @@ static void vmx_aborts(void **state)
 	FX12_WRITE(&f, EXIT_MSR_LOAD_COUNT, 1);
 	exit_with(EXIT_CPUID);
 	assert_abort(4);
+	/* 6: from IA-32e mode, which L2 has entered itself, to a 32-bit host */
+	for (unsigned long_mode = 0; long_mode < 2; long_mode++) {
+		fx_start(&f, HOST32, false);
+		FX12_WRITE(&f, ENTRY_CONTROLS, FX12_READ(&f, ENTRY_CONTROLS) | ENTRY_LOAD_EFER);
+		fx_enter(&f);
+		if (long_mode)
+			FX02(&f, GUEST_EFER) |= EFER_LME | EFER_LMA;
+		fx_exit_to_l1(&f);
+		if (long_mode) {
+			assert_abort(6);
+			continue;
+		}
+		assert_null(f.vm.killed);
+		fx_end(&f);
+	}
 	/* An entry that fails loads host state, too. */
 	fx_start(&f, B64, false);
 	FX12_WRITE(&f, EXIT_MSR_LOAD_ADDR, FX_NOWHERE);
