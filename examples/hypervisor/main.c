@@ -13,7 +13,8 @@ enum { EXIT_CPUID = 10, EXIT_HLT = 12, EXIT_VMCALL = 18 };
 enum { IA32_FEATURE_CONTROL = 0x3a, IA32_VMX_BASIC = 0x480, IA32_VMX_PINBASED_CTLS,
        IA32_VMX_PROCBASED_CTLS, IA32_VMX_EXIT_CTLS, IA32_VMX_ENTRY_CTLS };
 enum {
-	GUEST_ES = 0x800, HOST_ES = 0xc00, VMCS_LINK = 0x2800,	/* in steps of 2: CS SS DS FS GS.. */
+	GUEST_ES = 0x800, HOST_ES = 0xc00,	/* CS SS DS FS GS follow, in steps of 2 */
+	VMCS_LINK = 0x2800,
 	PIN_CONTROLS = 0x4000, PROCESSOR_CONTROLS = 0x4002, EXIT_CONTROLS = 0x400c,
 	ENTRY_CONTROLS = 0x4012, INSTRUCTION_ERROR = 0x4400, EXIT_REASON = 0x4402,
 	EXIT_LENGTH = 0x440c, GUEST_ES_LIMIT = 0x4800, GUEST_GDTR_LIMIT = 0x4810,
@@ -128,8 +129,8 @@ static void set_state(void (*guest)(void))
 	asm("mov %%cr0, %0; mov %%cr3, %1; mov %%cr4, %2" : "=r" (cr0), "=r" (cr3), "=r" (cr4));
 	set_controls(PIN_CONTROLS, IA32_VMX_PINBASED_CTLS, 0);
 	set_controls(PROCESSOR_CONTROLS, IA32_VMX_PROCBASED_CTLS, 1 << 7);	/* HLT exits */
-	set_controls(EXIT_CONTROLS, IA32_VMX_EXIT_CTLS, 1 << 9);	/* the host is in 64-bit mode */
-	set_controls(ENTRY_CONTROLS, IA32_VMX_ENTRY_CTLS, 1 << 9);	/* the guest is, too */
+	set_controls(EXIT_CONTROLS, IA32_VMX_EXIT_CTLS, 1 << 9);	/* host in 64-bit mode */
+	set_controls(ENTRY_CONTROLS, IA32_VMX_ENTRY_CTLS, 1 << 9);	/* guest, too */
 	for (u64 i = 0; i < 8; i++) {
 		vmwrite(GUEST_ES + 2 * i, selector[i]);
 		vmwrite(GUEST_ES_LIMIT + 2 * i, i == 7 ? 0x67 : 0xffffffff);
@@ -188,7 +189,8 @@ void main(void)
 	for (u64 resume = 0;; resume = 1) {
 		flags = enter(regs, resume);
 		if (flags)
-			fail("VM entry failed, VM-instruction error", flags & 1 ? 0 : vmread(INSTRUCTION_ERROR));
+			fail("VM entry failed, VM-instruction error",
+			     flags & 1 ? 0 : vmread(INSTRUCTION_ERROR));
 		switch (vmread(EXIT_REASON)) {
 		case EXIT_CPUID:
 			answer_cpuid(regs);

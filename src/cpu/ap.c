@@ -57,7 +57,8 @@ static void __attribute__((noreturn)) park(struct pcpu *p)
 		asm volatile("cli; hlt" : : : "memory");
 		if (p->mc_pending) {
 			p->mc_pending = 0;
-			cpu_wrmsr(MSR_IA32_MCG_STATUS, 0);	/* else the next one is a shutdown */
+			/* Else the next one is a shutdown. */
+			cpu_wrmsr(MSR_IA32_MCG_STATUS, 0);
 		}
 	}
 }

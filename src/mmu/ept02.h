@@ -58,7 +58,7 @@ struct ept02_set {
 	struct ept_caps caps12;		/* what L1 is told */
 	u64 clock;
 	u64 stamp;			/* the last one given; never given twice */
-	u32 live;			/* a bit for each root that has tables which are not hidden */
+	u32 live;			/* a bit for each root that has tables not hidden */
 	struct ept02 roots[EPT02_ROOTS];
 };
 

@@ -7,7 +7,8 @@
 
 static u64 compose(const struct ept02_fill *f, u32 level)
 {
-	u64 bits = ept02_leaf_bits(f->root->role, f->walk.rights, f->walk.entry[f->walk.level], level);
+	u64 bits = ept02_leaf_bits(f->root->role, f->walk.rights, f->walk.entry[f->walk.level],
+				   level);
 	u64 leaf = bits & (ept02_widen(f->map.perms) | ~EPT_RIGHTS);
 
 	if (!(leaf & EPT_RIGHTS))
@@ -31,7 +32,8 @@ static void put_leaf(const struct ept02_fill *f, const struct ept02_table *t, u3
 
 void ept02_fill(const struct ept02_fill *f)
 {
-	u8 shift = MIN(ept_shift(f->walk.level), MIN(f->map.shift, ept_max_shift(&f->set->caps_hw)));
+	u8 shift = MIN(ept_shift(f->walk.level),
+		       MIN(f->map.shift, ept_max_shift(&f->set->caps_hw)));
 	u32 leaf_level = ept_level(shift);
 	struct ept02_table table;
 

@@ -21,7 +21,7 @@ struct ept12_walk {
 	u64 rights;		/* of all levels together; 0 when not present */
 	u32 level;		/* of the leaf */
 	u64 entry[EPT_LEVELS + 1];	/* by level */
-	const u64 *table[EPT_LEVELS + 1];	/* to be read as long as ept01 stays; NULL: no memory */
+	const u64 *table[EPT_LEVELS + 1];	/* good while ept01 stays; NULL: no memory */
 };
 
 enum ept12_result ept12_walk(struct vm *vm, u64 role, const struct ept_caps *caps, gpa2_t gpa2,

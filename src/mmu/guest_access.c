@@ -73,8 +73,8 @@ bool mmu_gva_read(struct vm *vm, const struct mmu_paging *p, gva_t gva, void *bu
 	return true;
 }
 
-bool mmu_gva_write(struct vm *vm, const struct mmu_paging *p, gva_t gva, const void *buf, size_t len,
-		   u32 flags, struct mmu_fault *fault)
+bool mmu_gva_write(struct vm *vm, const struct mmu_paging *p, gva_t gva, const void *buf,
+		   size_t len, u32 flags, struct mmu_fault *fault)
 {
 	const u8 *from = buf;
 	size_t part;

@@ -79,5 +79,5 @@ bool mmu_gva_check(struct vm *vm, const struct mmu_paging *p, gva_t gva, size_t 
 bool mmu_gva_read(struct vm *vm, const struct mmu_paging *p, gva_t gva, void *buf, size_t len,
 		  u32 flags, struct mmu_fault *fault);
 /* Nothing is written unless every page of the range may be. */
-bool mmu_gva_write(struct vm *vm, const struct mmu_paging *p, gva_t gva, const void *buf, size_t len,
-		   u32 flags, struct mmu_fault *fault);
+bool mmu_gva_write(struct vm *vm, const struct mmu_paging *p, gva_t gva, const void *buf,
+		   size_t len, u32 flags, struct mmu_fault *fault);

@@ -18,7 +18,8 @@
 
 struct mtrr_state {
 	u64 def_type;				/* IA32_MTRR_DEF_TYPE */
-	u64 fixed[MTRR_FIXED_COUNT];		/* FIX64K_00000, FIX16K_80000, _A0000, FIX4K_C0000 ... _F8000 */
+	/* FIX64K_00000, FIX16K_80000, _A0000, FIX4K_C0000 ... _F8000 */
+	u64 fixed[MTRR_FIXED_COUNT];
 	struct { u64 base, mask; } variable[MTRR_VARIABLE_MAX];
 	u8 variable_count;
 	u8 maxphyaddr;

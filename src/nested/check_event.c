@@ -13,7 +13,8 @@
 
 static bool type_and_vector(const struct check_env *e, struct check_failure *f)
 {
-	u32 info = (u32)FIELD(ENTRY_INTR_INFO), type = info & INTR_TYPE, vector = info & INTR_VECTOR;
+	u32 info = (u32)FIELD(ENTRY_INTR_INFO), type = info & INTR_TYPE,
+	    vector = info & INTR_VECTOR;
 
 	CHECK(EVENT_TYPE, type != 1u << 8 &&
 			  (type != INTR_TYPE_OTHER || (e->caps->proc.may & PROC_MTF)));

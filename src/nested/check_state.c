@@ -91,10 +91,12 @@ static bool blocking(const struct check_env *e, struct check_failure *f)
 	bool nmi = check_injects(e, INTR_TYPE_NMI);
 	bool sgx = e->caps->proc2.may & PROC2_ENCLS;	/* they come together */
 
-	CHECK(BLOCKING_RESERVED, !(state & BLOCKED_RESERVED) && (sgx || !(state & BLOCKED_ENCLAVE)));
+	CHECK(BLOCKING_RESERVED,
+	      !(state & BLOCKED_RESERVED) && (sgx || !(state & BLOCKED_ENCLAVE)));
 	CHECK(BLOCKING_BOTH, (state & BLOCKED_INSTRUCTION) != BLOCKED_INSTRUCTION);
 	CHECK(BLOCKING_STI_IF, !(state & BLOCKED_BY_STI) || (FIELD(GUEST_RFLAGS) & RFLAGS_IF));
-	CHECK(RFLAGS_IF, (FIELD(GUEST_RFLAGS) & RFLAGS_IF) || !check_injects(e, INTR_TYPE_EXTERNAL));
+	CHECK(RFLAGS_IF,
+	      (FIELD(GUEST_RFLAGS) & RFLAGS_IF) || !check_injects(e, INTR_TYPE_EXTERNAL));
 	CHECK(BLOCKING_INTERRUPT, !(state & BLOCKED_INSTRUCTION) ||
 				  !check_injects(e, INTR_TYPE_EXTERNAL));
 	CHECK(BLOCKING_NMI_MOV_SS, !nmi || !(state & BLOCKED_BY_MOV_SS));
@@ -109,7 +111,8 @@ static bool blocking(const struct check_env *e, struct check_failure *f)
 static bool pending_debug(const struct check_env *e, struct check_failure *f)
 {
 	u64 pending = FIELD(GUEST_PENDING_DEBUG), state = FIELD(GUEST_INTERRUPTIBILITY);
-	bool stepping = (FIELD(GUEST_RFLAGS) & RFLAGS_TF) && !(FIELD(GUEST_DEBUGCTL) & DEBUGCTL_BTF);
+	bool stepping = (FIELD(GUEST_RFLAGS) & RFLAGS_TF) &&
+			!(FIELD(GUEST_DEBUGCTL) & DEBUGCTL_BTF);
 	bool bs = pending & PENDING_DEBUG_BS;
 
 	CHECK(PENDING_RESERVED, !(pending & PENDING_RESERVED_BITS) &&
@@ -151,7 +154,8 @@ static bool pdptes_in_memory(const struct check_env *e)
 
 bool nested_check_pdptes(const struct check_env *e, struct check_failure *f)
 {
-	bool pae = (FIELD(GUEST_CR0) & CR0_PG) && (FIELD(GUEST_CR4) & CR4_PAE) && !check_guest_64(e);
+	bool pae = (FIELD(GUEST_CR0) & CR0_PG) && (FIELD(GUEST_CR4) & CR4_PAE) &&
+		   !check_guest_64(e);
 	unsigned i;
 
 	if (!pae)

@@ -84,7 +84,8 @@ static bool wants_write(struct nested_vcpu *n, const u64 *v, u64 qual)
 	u32 reg = CRQ_GPR(qual);
 	u64 value = reg == GPR_RSP ? op_hw_read(n, VMCS_GUEST_RSP) : n->gpr[reg];
 
-	if (!(op_hw_read(n, VMCS_ENTRY_CONTROLS) & ENTRY_IA32E) || !(op_hw_read(n, VMCS_GUEST_CS_AR) & AR_L))
+	if (!(op_hw_read(n, VMCS_ENTRY_CONTROLS) & ENTRY_IA32E) ||
+	    !(op_hw_read(n, VMCS_GUEST_CS_AR) & AR_L))
 		value = (u32)value;
 	switch (CRQ_REGISTER(qual)) {
 	case 0: return wants_bits(v, VF_CR0_MASK, VF_CR0_SHADOW, value);

@@ -72,7 +72,8 @@ enum nested_verdict nested_entry_failed(struct nested_vcpu *n, u32 reason)
 	op_hw_load(n, n->vmcs01);
 	nested_sync_cold(n, s);
 	nested_check_env(n, s, &e);
-	if ((reason & EXIT_REASON_BASIC) == EXIT_INVALID_GUEST_STATE && !nested_check_guest(&e, &f)) {
+	if ((reason & EXIT_REASON_BASIC) == EXIT_INVALID_GUEST_STATE &&
+	    !nested_check_guest(&e, &f)) {
 		qual = f.qualification;
 		if (n->explain)
 			nested_explain_failure(n, "VM entry", &e, &f);

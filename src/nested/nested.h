@@ -51,7 +51,7 @@ struct nested_vmcs {
 	u64 last_used;			/* for eviction */
 	struct ept02 *ept02;		/* of the last entry, if its role is still right */
 	u64 eptp02;			/* what vmcs02 holds */
-	gpa2_t awaited;			/* of the last EPT violation that L1 got: it may map it now */
+	gpa2_t awaited;			/* of L1's last EPT violation: it may map it now */
 	bool prefill;			/* the next entry is to map it, too */
 	bool prefill_vain;		/* L1 maps nothing then: it emulates */
 	u64 own_cr0, own_cr4;		/* without EPT: L2's values, of the bits that are L0's */
@@ -59,7 +59,7 @@ struct nested_vmcs {
 	u16 vpid02;			/* hardware VPID of the last entry */
 	u16 cold_accesses;		/* exits of L1 for cold fields since the last entry */
 	u16 busy;			/* entries in a row with many of them */
-	u16 wide;			/* entries for which the shadow will hold cold fields, too */
+	u16 wide;			/* entries for which the shadow holds cold fields, too */
 	struct nested_vmcs *link;	/* a guess at the slot of the link pointer, or NULL */
 	hpa_t link02;			/* what vmcs02 holds */
 	struct nested_merged_page msr_bitmap, io_bitmap[2];
@@ -88,7 +88,7 @@ struct nested_vcpu {
 	u8 copied;			/* the last merge class that is copied */
 	struct vtlb *vtlb;		/* without EPT in the hardware; else NULL */
 	bool check_all;			/* before each entry, whatever the hardware will say */
-	bool barrier;			/* L1 must not run on what L2 taught the processor's predictors */
+	bool barrier;			/* L1 must not run on what L2 taught the predictors */
 	bool explain;			/* say why instructions and entries fail */
 	bool use_shadow;		/* hardware VMCS shadowing for L1 */
 	bool hide_ept;			/* L1 shall do without EPT */

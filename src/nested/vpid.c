@@ -74,7 +74,8 @@ void nested_vpid_flush(struct nested_vcpu *n, u32 type, u16 vpid12, gva_t a)
 	if (type == INVVPID_ALL) {
 		for (u16 i = 0; i < NESTED_VPIDS; i++)
 			if (n->vpids.vpid12[i])
-				op_hw_invvpid(n, INVVPID_SINGLE, (u16)(NESTED_VPID_FIRST + i), GVA(0));
+				op_hw_invvpid(n, INVVPID_SINGLE, (u16)(NESTED_VPID_FIRST + i),
+					      GVA(0));
 		return;
 	}
 	hw = find(&n->vpids, vpid12);

@@ -101,7 +101,8 @@ void vm_exit_ept_violation(struct vcpu *v)
 	u64 qual = vmx_read(VMCS_EXIT_QUALIFICATION);
 
 	if (!vm_memory_fault(v->vm, GPA1(gpa), qual & EPTQ_WRITE)) {
-		con_printf("L1 touched %#llx, where nothing can be mapped\n", (unsigned long long)gpa);
+		con_printf("L1 touched %#llx, where nothing can be mapped\n",
+			   (unsigned long long)gpa);
 		vm_kill(v->vm, "an address that L0 cannot map");
 		return;
 	}

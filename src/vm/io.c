@@ -21,13 +21,17 @@
 
 void vm_io_bitmap_init(const struct vm *vm, u8 *a, u8 *b)
 {
-	u16 port[] = { PORT_KEYBOARD_COMMAND, PORT_RESET_CONTROL, PORT_BOCHS_SHUTDOWN, vm->acpi.pm1a_cnt,
-		       (u16)(vm->acpi.pm1a_cnt + 1), vm->acpi.pm1b_cnt,
-		       (u16)(vm->acpi.pm1b_cnt + 1) };
+	const struct acpi_info *acpi = &vm->acpi;
+	u16 port[] = {
+		PORT_KEYBOARD_COMMAND, PORT_RESET_CONTROL, PORT_BOCHS_SHUTDOWN,
+		acpi->pm1a_cnt, (u16)(acpi->pm1a_cnt + 1),
+		acpi->pm1b_cnt, (u16)(acpi->pm1b_cnt + 1),
+	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(port); i++)
 		if (port[i] > 1)
-			(port[i] & 0x8000 ? b : a)[(port[i] & 0x7fff) / 8] |= (u8)(1 << port[i] % 8);
+			(port[i] & 0x8000 ? b : a)[(port[i] & 0x7fff) / 8] |=
+				(u8)(1 << port[i] % 8);
 }
 
 static bool is_pm1(const struct vm *vm, u16 port)

@@ -55,7 +55,8 @@ bool loader_claim(struct loader_job *j, u64 start, u64 end)
 {
 	if (start == end)
 		return true;
-	if (end < start || end > LOADER_HIGH_END || !e820_all(&j->bi->l1_map, start, end, E820_AVAILABLE))
+	if (end < start || end > LOADER_HIGH_END ||
+	    !e820_all(&j->bi->l1_map, start, end, E820_AVAILABLE))
 		return loader_fail(j, "L1's image must lie at %#lx-%#lx, which is not all free memory: give the machine more memory, or link the image elsewhere",
 				   (unsigned long)start, (unsigned long)end);
 	if (!loader_plan_use(&j->plan, start, end))

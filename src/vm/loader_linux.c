@@ -76,7 +76,8 @@ static bool fill_e820(struct loader_job *j, struct linux_boot_params *p)
 	const struct e820_map *m = &j->bi->l1_map;
 
 	if (m->count > LINUX_E820_MAX)
-		return loader_fail(j, "the memory map has more entries (%u) than Linux takes", m->count);
+		return loader_fail(j, "the memory map has more entries (%u) than Linux takes",
+				   m->count);
 	for (u32 i = 0; i < m->count; i++)
 		p->e820[i] = (struct linux_e820_entry){
 			m->entry[i].start, m->entry[i].end - m->entry[i].start, m->entry[i].type,

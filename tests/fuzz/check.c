@@ -191,7 +191,8 @@ void fuzz_check_copied(struct fx *f)
 	const struct nested_vmcs *s = FX_SLOT(f);
 
 	/* L1's event is injected, and no other. */
-	assert_int_equal(FX02(f, ENTRY_INTR_INFO) & INTR_VALID, s->v[VF_ENTRY_INTR_INFO] & INTR_VALID);
+	assert_int_equal(FX02(f, ENTRY_INTR_INFO) & INTR_VALID,
+			 s->v[VF_ENTRY_INTR_INFO] & INTR_VALID);
 	if (s->v[VF_ENTRY_INTR_INFO] & INTR_VALID)
 		assert_int_equal(FX02(f, ENTRY_INTR_INFO), s->v[VF_ENTRY_INTR_INFO]);
 	if (s->v[VF_PROC_CONTROLS] & PROC_MSR_BITMAPS)
@@ -286,10 +287,13 @@ static void check_own_shadowing(struct fx *f)
 /* No vmcs02 injects what was to be injected once. */
 static void check_no_event(struct fx *f)
 {
-	for (unsigned i = 0; i < NESTED_SLOTS; i++)
-		if (f->n.slot[i].ready02)
-			assert_false(hw_region_at(&f->hw, f->n.slot[i].vmcs02)->v[VF_ENTRY_INTR_INFO] &
+	for (unsigned i = 0; i < NESTED_SLOTS; i++) {
+		const struct nested_vmcs *s = &f->n.slot[i];
+
+		if (s->ready02)
+			assert_false(hw_region_at(&f->hw, s->vmcs02)->v[VF_ENTRY_INTR_INFO] &
 				     INTR_VALID);
+	}
 }
 
 void fuzz_check_vmcs01(struct fx *f)

@@ -139,7 +139,8 @@ static void start_intercepts(struct fx *f)
 static void start_shadow_bitmaps(struct fx *f)
 {
 	hpa_t *const bitmap[] = {
-		&f->n.vmread_bitmap, &f->n.vmwrite_bitmap, &f->n.wide_bitmap[0], &f->n.wide_bitmap[1],
+		&f->n.vmread_bitmap, &f->n.vmwrite_bitmap,
+		&f->n.wide_bitmap[0], &f->n.wide_bitmap[1],
 	};
 	u8 *page[4];
 
@@ -164,7 +165,8 @@ static void move_memory(struct fx *f)
 	assert_true(fd >= 0 && !ftruncate(fd, FX_RAM));
 	for (u64 at = 0; at < FX_RAM; at += PAGE_SIZE)
 		if (memcmp(ram + at, zero, PAGE_SIZE))
-			assert_true(pwrite(fd, ram + at, PAGE_SIZE, (off_t)at) == (ssize_t)PAGE_SIZE);
+			assert_true(pwrite(fd, ram + at, PAGE_SIZE, (off_t)at) ==
+				    (ssize_t)PAGE_SIZE);
 	host_memory_free(&f->vm.memory);
 	ram = mmap(NULL, FX_RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	assert_true(ram != MAP_FAILED);

@@ -61,7 +61,8 @@ static void choose_mode(struct scene *s)
 static void choose_segment(struct scene *s, unsigned seg)
 {
 	u16 how = (u16)fuzz_bytes(s->in, 2);
-	u32 ar = (how & 15) | AR_S | AR_P | (how & 0x10 ? AR_DB : 0) | (how & 0x20 ? AR_UNUSABLE : 0);
+	u32 ar = (how & 15) | AR_S | AR_P | (how & 0x10 ? AR_DB : 0) |
+		 (how & 0x20 ? AR_UNUSABLE : 0);
 
 	if (!(how & 0x40))
 		return;
@@ -122,7 +123,8 @@ static u8 prologue(const struct scene *s, bool *wide)
 	u64 cr4 = (FX01(f, GUEST_CR4) & ~mask) | (FX01(f, CR4_SHADOW) & mask);
 
 	*wide = is_wide(f);
-	if (!(FX01(f, GUEST_CR0) & CR0_PE) || (FX01(f, GUEST_RFLAGS) & RFLAGS_VM) || (lma && !*wide))
+	if (!(FX01(f, GUEST_CR0) & CR0_PE) || (FX01(f, GUEST_RFLAGS) & RFLAGS_VM) ||
+	    (lma && !*wide))
 		return X86_UD;
 	if (!f->n.vmxon && (s->reason != EXIT_VMXON || !(cr4 & CR4_VMXE)))
 		return X86_UD;

@@ -303,7 +303,8 @@ static void store_pointer(struct program *p)
 static void invalidate(struct program *p, u32 reason)
 {
 	u64 type = fuzz_below(p->in, 5);
-	u64 what = reason == EXIT_INVEPT ? read_address(p->in) | EPTP_WALK_4 | MT_WB : fuzz_value(p->in);
+	u64 what = reason == EXIT_INVEPT ? read_address(p->in) | EPTP_WALK_4 | MT_WB :
+					   fuzz_value(p->in);
 
 	program_instruction(p, reason, what, fuzz_value(p->in), type);
 }
@@ -477,7 +478,9 @@ static void l2_did(struct program *p, u32 reason)
 	FX02(f, GUEST_LINEAR_ADDRESS) = fuzz_value(p->in);
 	FX02(f, GUEST_PHYSICAL_ADDRESS) = (fuzz_flip(p->in) ? fuzz_value(p->in) :
 							read_address(p->in)) & (BIT(48) - 1);
-	f->gpr[GPR_RCX] = reason == EXIT_MSR_READ || reason == EXIT_MSR_WRITE ? fuzz_value(p->in) : 0;
+	f->gpr[GPR_RCX] = 0;
+	if (reason == EXIT_MSR_READ || reason == EXIT_MSR_WRITE)
+		f->gpr[GPR_RCX] = fuzz_value(p->in);
 	if (reason == EXIT_VMFUNC) {
 		f->gpr[GPR_RAX] = fuzz_u8(p->in) >> 7;
 		f->gpr[GPR_RCX] = fuzz_below(p->in, 4);

@@ -134,7 +134,8 @@ static struct simple simple_walk(const struct scene *s, u64 gva)
 		e = r.entry[level] = get(r.at[level], s->wide);
 		if (!(e & 1))
 			return r;
-		leaf = level == 1 || ((e & 0x80) && (s->wide ? level <= 3 : !!(s->p.cr4 & CR4_PSE)));
+		leaf = level == 1 ||
+		       ((e & 0x80) && (s->wide ? level <= 3 : !!(s->p.cr4 & CR4_PSE)));
 		if (e & must_be_zero(s, level, leaf)) {
 			r.error |= PF_P | PF_RSVD;
 			return r;

@@ -51,7 +51,8 @@ static void start_memory(struct fx *f)
 	assert_true(ept01_init(&f->ept01, &f->vm, &f->pool01, &ept_caps));
 	assert_true(ept01_map(&f->ept01, GPA1(0), FX_L1_RAM, HPA(FX_SHIFT), EPT_RWX, MT_WB));
 	m->ept01 = &f->ept01;
-	assert_true(ept02_set_init(&f->ept02s, &f->vm, &f->pool02, &f->ept01, &ept_caps, &ept_caps));
+	assert_true(ept02_set_init(&f->ept02s, &f->vm, &f->pool02, &f->ept01, &ept_caps,
+				   &ept_caps));
 	poke(f, VAPIC_PAGE + 0x80, 0x50);
 	poke(f, PDPT, 0x8001);
 	poke(f, FX_EPT12, (FX_EPT12 + PAGE_SIZE) | EPT_RWX);
@@ -199,7 +200,8 @@ static void assert_no_event_waits(struct fx *f)
 		const struct nested_vmcs *s = &f->n.slot[i];
 
 		if (s->ready02)
-			assert_false(hw_region_at(&f->hw, s->vmcs02)->v[VF_ENTRY_INTR_INFO] & INTR_VALID);
+			assert_false(hw_region_at(&f->hw, s->vmcs02)->v[VF_ENTRY_INTR_INFO] &
+				     INTR_VALID);
 	}
 }
 
@@ -265,7 +267,8 @@ u64 fx_vmread(struct fx *f, unsigned index)
 
 u64 fx_seen(struct fx *f, const struct nested_vmcs *s, unsigned i)
 {
-	bool held = f->n.use_shadow && field_test(&f->n.exists, i) && !field_test(&s->shadow_dirty, i) &&
+	bool held = f->n.use_shadow && field_test(&f->n.exists, i) &&
+		    !field_test(&s->shadow_dirty, i) &&
 		    (s->is_shadow || field_test(&nested_fields_shadow_rw, i) ||
 		     (s->wide && field_test(&nested_fields_cold, i)));
 
@@ -294,7 +297,8 @@ void fx_load_state(struct fx *f, enum state_base base)
 	state_init(&t, base, &f->vm.memory);
 	t.v[VF_EPT_POINTER] = t.v[VF_EPT_POINTER] ? FX_EPT12 | EPTP_WALK_4 | MT_WB : 0;
 	t.v[VF_HOST_PAT] = t.v[VF_GUEST_PAT] = 0x0007040600070406;
-	t.v[VF_HOST_EFER] = t.v[VF_GUEST_EFER] = t.e.lma ? EFER_LME | EFER_LMA | EFER_NXE : EFER_NXE;
+	t.v[VF_HOST_EFER] = t.v[VF_GUEST_EFER] = t.e.lma ? EFER_LME | EFER_LMA | EFER_NXE :
+							   EFER_NXE;
 	if (!(t.v[VF_ENTRY_CONTROLS] & ENTRY_IA32E))
 		t.v[VF_GUEST_EFER] = EFER_NXE;
 	t.v[VF_GUEST_DR7] = DR7_INIT;

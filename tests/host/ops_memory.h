@@ -144,7 +144,8 @@ static inline bool op_gpa1_write(struct vm *vm, gpa1_t a, const void *src, size_
 	return true;
 }
 
-static inline bool op_gpa1_cmpxchg(struct vm *vm, gpa1_t a, unsigned size, u64 *expected, u64 desired)
+static inline bool op_gpa1_cmpxchg(struct vm *vm, gpa1_t a, unsigned size, u64 *expected,
+				   u64 desired)
 {
 	struct host_memory *m = host_memory_of(vm);
 	size_t len = size;

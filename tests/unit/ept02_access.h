@@ -54,7 +54,9 @@ static inline struct access random_access(struct l1 *l)
 	struct access a = { .bits = kinds[pick(m, 4)], .user = pick(m, 2) };
 
 	a.gpa = area_base[pick(m, AREAS)];
-	a.gpa += chance(m, 3) ? pick(m, SZ_1G) : chance(m, 2) ? pick(m, 32 * SZ_2M) : pick(m, SZ_2M);
+	a.gpa += chance(m, 3) ? pick(m, SZ_1G) :
+		 chance(m, 2) ? pick(m, 32 * SZ_2M) :
+				pick(m, SZ_2M);
 	a.gpa &= (1ull << 48) - 1;
 	a.kind = a.bits == 4 ? DATA_ACCESS : (enum kind)pick(m, 3);
 	if (a.kind == PAGE_WALK)
@@ -92,8 +94,8 @@ static inline void check_mapping(struct l1 *l, u64 eptp, u64 gpa, const struct h
 	}
 }
 
-static inline void check_reflected(struct l1 *l, const struct access *a, const struct l1_meaning *means,
-			    u64 hwq, u64 q)
+static inline void check_reflected(struct l1 *l, const struct access *a,
+				   const struct l1_meaning *means, u64 hwq, u64 q)
 {
 	u64 rights = means->what == MEANS_PAGE ? means->rights : 0;
 

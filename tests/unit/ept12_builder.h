@@ -65,7 +65,8 @@ static inline u64 l1_spoil(struct l1 *l, u64 entry, int level)
 		return level == 1 || (level < 4 && (entry & 0x80)) ?
 			(entry & ~0x38ull) | (2 + pick(l->m, 2)) << 3 : entry | 8;
 	default:
-		return level > 1 ? (entry | 0x80 | 1 << 12) & ~(level == 4 ? 0 : 0x78ull) : entry | 0x38;
+		return level > 1 ? (entry | 0x80 | 1 << 12) & ~(level == 4 ? 0 : 0x78ull) :
+				   entry | 0x38;
 	}
 }
 
@@ -111,7 +112,8 @@ static inline void l1_fill(struct l1 *l, u64 table, int level, u64 gpa, int coun
 			entry = 0;
 		l1_write(l, at, entry);
 		if (below && (entry & 0xffffffffff000) == below && !(level < 4 && (entry & 0x80)))
-			l1_fill(l, below, level - 1, gpa, level == 2 ? 300 : level == 3 ? 40 : i ? 2 : 4);
+			l1_fill(l, below, level - 1, gpa,
+				level == 2 ? 300 : level == 3 ? 40 : i ? 2 : 4);
 	}
 }
 
@@ -139,7 +141,8 @@ static inline void l1_memory(struct l1 *l)
 		u64 size = sizes[pick(l->m, 3)];
 		u64 to = ALIGN_DOWN(SZ_1G + pick(l->m, 1ull << 38), size);
 
-		len = size == PAGE_SIZE ? size * (1 + pick(l->m, 700)) : size * (1 + pick(l->m, 40));
+		len = size == PAGE_SIZE ? size * (1 + pick(l->m, 700)) :
+					  size * (1 + pick(l->m, 40));
 		if (chance(l->m, 6))
 			continue;
 		if (size == SZ_1G)

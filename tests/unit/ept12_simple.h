@@ -37,7 +37,8 @@ static inline u64 simple_ept(struct machine *m, u64 table, u64 flags)
 	return table | EPTP_WALK_4 | MT_WB | flags;
 }
 
-static inline enum ept02_verdict fault(struct machine *m, u64 role, u64 gpa, u64 q, struct ept02_fault *out)
+static inline enum ept02_verdict fault(struct machine *m, u64 role, u64 gpa, u64 q,
+				       struct ept02_fault *out)
 {
 	struct ept02 *root;
 

@@ -165,11 +165,13 @@ static inline void world_start_memory(struct world *w)
 	m->ram = w->below ? w->below->vm.memory.ram + FX_SHIFT : calloc(1, WORLD_RAM);
 	assert_non_null(m->ram);
 	mmu_pool_init(&w->pool01, &w->vm, tables, WORLD_POOL_PAGES);
-	mmu_pool_init(&w->pool02, &w->vm, HPA(tables.v + WORLD_POOL_PAGES * PAGE_SIZE), WORLD_POOL_PAGES);
+	mmu_pool_init(&w->pool02, &w->vm, HPA(tables.v + WORLD_POOL_PAGES * PAGE_SIZE),
+		      WORLD_POOL_PAGES);
 	assert_true(ept01_init(&w->ept01, &w->vm, &w->pool01, &world_ept));
 	assert_true(ept01_map(&w->ept01, GPA1(0), WORLD_L1_RAM, HPA(WORLD_L1), EPT_RWX, MT_WB));
 	m->ept01 = &w->ept01;
-	assert_true(ept02_set_init(&w->ept02s, &w->vm, &w->pool02, &w->ept01, &world_ept, &world_ept));
+	assert_true(ept02_set_init(&w->ept02s, &w->vm, &w->pool02, &w->ept01, &world_ept,
+				   &world_ept));
 }
 
 static inline void world_start_engine(struct world *w)

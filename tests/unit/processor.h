@@ -85,8 +85,9 @@ static inline bool processor_io(const struct processor *p, u32 port, u32 size)
 	if (!(p->v[VF_PROC_CONTROLS] & PROC_IO_BITMAPS))
 		return p->v[VF_PROC_CONTROLS] & PROC_UNCOND_IO;
 	for (u32 at = port; at < port + size; at++)
-		if (at > 0xffff || processor_bit(p, p->v[at < 0x8000 ? VF_IO_BITMAP_A :
-								       VF_IO_BITMAP_B], at & 0x7fff))
+		if (at > 0xffff ||
+		    processor_bit(p, p->v[at < 0x8000 ? VF_IO_BITMAP_A : VF_IO_BITMAP_B],
+				  at & 0x7fff))
 			return true;
 	return false;
 }
@@ -140,7 +141,8 @@ static inline bool processor_exits(const struct processor *p, const struct act *
 	case ACT_PROC: return v[VF_PROC_CONTROLS] & a->control;
 	case ACT_PROC2: return processor_has(p, a->control);
 	case ACT_RDTSCP: return processor_has(p, PROC2_RDTSCP) && v[VF_PROC_CONTROLS] & PROC_RDTSC;
-	case ACT_INVPCID: return processor_has(p, PROC2_INVPCID) && v[VF_PROC_CONTROLS] & PROC_INVLPG;
+	case ACT_INVPCID:
+		return processor_has(p, PROC2_INVPCID) && v[VF_PROC_CONTROLS] & PROC_INVLPG;
 	case ACT_USER_WAIT:
 		return processor_has(p, PROC2_USER_WAIT) && v[VF_PROC_CONTROLS] & PROC_RDTSC;
 	case ACT_XSAVES: return processor_has(p, PROC2_XSAVES) && v[VF_XSS_EXIT_BITMAP] & a->value;

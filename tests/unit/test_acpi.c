@@ -46,7 +46,9 @@ static void seal(u64 at, const char *signature, u32 length)
 
 static struct acpi_rsdp rsdp(u8 revision)
 {
-	struct acpi_rsdp p = { .revision = revision, .rsdt = RSDT, .length = sizeof(p), .xsdt = XSDT };
+	struct acpi_rsdp p = {
+		.revision = revision, .rsdt = RSDT, .length = sizeof(p), .xsdt = XSDT,
+	};
 
 	memcpy(p.signature, ACPI_RSDP_SIGNATURE, 8);
 	p.checksum = checksum(&p, ACPI_RSDP_V1_SIZE);
@@ -164,7 +166,8 @@ static void damaged(void **state)
 	(void)state;
 	put_tables();
 	p.oem_id[0]++;
-	assert_string_equal(acpi_parse(&reader, &p, sizeof(p), &info), "the ACPI root pointer is damaged");
+	assert_string_equal(acpi_parse(&reader, &p, sizeof(p), &info),
+			    "the ACPI root pointer is damaged");
 	assert_string_equal(acpi_parse(&reader, &p, 5, &info), "the ACPI root pointer is damaged");
 	memory[RSDT + 10]++;
 	assert_string_equal(parse(0), "the ACPI root table is damaged");

@@ -109,14 +109,16 @@ static void plan_matches_model(void **state)
 
 		memset(busy, 1, sizeof(busy));
 		for (int i = 0; i < 3; i++) {
-			u64 start = unit_random(&r) % PAGES, end = start + unit_random(&r) % (PAGES - start + 1);
+			u64 start = unit_random(&r) % PAGES,
+			    end = start + unit_random(&r) % (PAGES - start + 1);
 
 			e820_set(&m, start << 12, end << 12, E820_AVAILABLE);
 			memset(busy + start, 0, end - start);
 		}
 		loader_plan_init(&plan, &m);
 		for (u64 i = unit_random(&r) % 8; i > 0; i--) {
-			u64 start = unit_random(&r) % PAGES, end = start + unit_random(&r) % MIN(PAGES - start + 1, 20ul);
+			u64 start = unit_random(&r) % PAGES,
+			    end = start + unit_random(&r) % MIN(PAGES - start + 1, 20ul);
 
 			loader_plan_use(&plan, start << 12, end << 12);
 			memset(busy + start, 1, end - start);
@@ -126,9 +128,10 @@ static void plan_matches_model(void **state)
 
 		for (int high = 0; high < 2; high++) {
 			s64 want = model_find(busy, pages, align, min, max, high);
-			bool got = high ?
-				loader_plan_high(&plan, pages << 12, align << 12, min << 12, max << 12, &at) :
-				loader_plan_low(&plan, pages << 12, align << 12, min << 12, max << 12, &at);
+			bool got = high ? loader_plan_high(&plan, pages << 12, align << 12,
+							   min << 12, max << 12, &at) :
+					  loader_plan_low(&plan, pages << 12, align << 12,
+							  min << 12, max << 12, &at);
 
 			assert_int_equal(got, want >= 0);
 			if (got) {

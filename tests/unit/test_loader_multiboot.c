@@ -123,7 +123,8 @@ static void mb2_elf(void **state)
 {
 	struct machine m;
 	struct boot_info inner;
-	struct test_elf e = elf_make(2, 0xffffffff80100000, LOAD, FILE_SIZE, MEM_SIZE, 0xffffffff80100030);
+	struct test_elf e = elf_make(2, 0xffffffff80100000, LOAD, FILE_SIZE, MEM_SIZE,
+				     0xffffffff80100030);
 
 	(void)state;
 	put_mb2(&e, HEADER_AT, mb2_end, sizeof(mb2_end));

@@ -222,11 +222,13 @@ static void hostile(void **state)
 		for (u64 n = 1 + unit_random(&r) % 8; n > 0; n--) {
 			size_t at = 8 + unit_random(&r) % (b.len - 8);
 
-			b.data[at] = (u8)(unit_random(&r) % 4 ? unit_random(&r) % 32 : unit_random(&r));
+			b.data[at] = (u8)(unit_random(&r) % 4 ? unit_random(&r) % 32 :
+							      unit_random(&r));
 		}
 		if (!boot_mb2_parse(b.data, b.len, &bi)) {
 			assert_true(strlen(bi.cmdline) < b.len);
-			assert_true(bi.modules <= BOOT_MODULES_MAX && bi.rsdp_size <= BOOT_RSDP_MAX);
+			assert_true(bi.modules <= BOOT_MODULES_MAX &&
+				    bi.rsdp_size <= BOOT_RSDP_MAX);
 			for (u32 m = 0; m < bi.modules; m++)
 				assert_true(strlen(bi.module[m].string) < b.len);
 		}

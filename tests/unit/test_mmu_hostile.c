@@ -13,7 +13,8 @@ static void offset_memory(struct machine *m)
 	u64 at;
 
 	assert_true(ept01_map(&m->ept01, GPA1(0), TABLES_END, HPA(0), EPT_RWX, MT_WB));
-	assert_true(ept01_map(&m->ept01, GPA1(DATA), DATA_SIZE, HPA(DATA + OFFSET), EPT_RWX, MT_WB));
+	assert_true(ept01_map(&m->ept01, GPA1(DATA), DATA_SIZE, HPA(DATA + OFFSET), EPT_RWX,
+			      MT_WB));
 	for (at = 0; at < 200; at++) {
 		u64 page = ALIGN_DOWN(DATA + pick(m, DATA_SIZE), PAGE_SIZE);
 
@@ -69,7 +70,8 @@ static void check_set(struct machine *m)
 /* Entries that are nearly right more often than not. */
 static u64 wild_entry(struct machine *m)
 {
-	u64 to[] = { TABLES + pick(m, 600) * PAGE_SIZE, ALIGN_DOWN(DATA + pick(m, DATA_SIZE), PAGE_SIZE),
+	u64 to[] = { TABLES + pick(m, 600) * PAGE_SIZE,
+		     ALIGN_DOWN(DATA + pick(m, DATA_SIZE), PAGE_SIZE),
 		     HOME + pick(m, 6000) * PAGE_SIZE, DATA, unit_random(&m->random) };
 	u64 e = to[pick(m, 5)];
 

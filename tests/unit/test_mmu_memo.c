@@ -45,7 +45,8 @@ static void write_entry(struct scene *s)
 		entry |= pick(m, 4) << 59;
 	if (chance(m, 8))
 		entry ^= 1ull << pick(m, 64);
-	op_gpa1_write(&m->vm, GPA1(TABLES + pick(m, TABLE_COUNT) * PAGE_SIZE + index * 8), &entry, 8);
+	op_gpa1_write(&m->vm, GPA1(TABLES + pick(m, TABLE_COUNT) * PAGE_SIZE + index * 8), &entry,
+		      8);
 }
 
 static void change_registers(struct scene *s)
@@ -192,7 +193,8 @@ static void what_is_not_found(void **state)
 				   .efer = EFER_LMA | EFER_LME, .maxphyaddr = 40 };
 	for (u64 i = 0; i < 4; i++) {
 		entry = (i < 3 ? TABLES + (i + 1) * PAGE_SIZE : DATA) | 3;
-		op_gpa1_write(&m->vm, GPA1(TABLES + i * PAGE_SIZE + (i == 3 ? 5 * 8 : 0)), &entry, 8);
+		op_gpa1_write(&m->vm, GPA1(TABLES + i * PAGE_SIZE + (i == 3 ? 5 * 8 : 0)), &entry,
+			      8);
 	}
 #define FIND(cr3, cr4, gva, len) mmu_memo_find(&m->vm, &s.memo[0], cr3, cr4, gva, len)
 	assert_null(FIND(s.p.cr3, s.p.cr4, gva, 8));

@@ -177,7 +177,8 @@ static void random_scene(struct machine *m, struct scene *s)
 /* Every reason to deny the access, one after the other. */
 static u32 denied(const struct scene *s)
 {
-	bool w = true, u = true, nx = false, user = s->p.cpl == 3 && !s->flags, deny = false, pk = false;
+	bool w = true, u = true, nx = false, user = s->p.cpl == 3 && !s->flags, deny = false,
+	     pk = false;
 	bool data = s->access != MMU_FETCH, write = s->access == MMU_WRITE;
 	bool wp = s->p.cr0 & CR0_WP;
 	u32 key;
@@ -252,7 +253,8 @@ static void random_scenes(void **state)
 		assert_true(m.vm.memory.reads - reads <= (u64)(s.top - s.leaf + 1));
 		check_flags(&m, &s, false);
 		assert_int_equal(ok, !fault);
-		assert_int_equal(mmu_walk(&m.vm, &s.p, GVA(s.gva), s.access, s.flags, true, &t, &f), ok);
+		assert_int_equal(mmu_walk(&m.vm, &s.p, GVA(s.gva), s.access, s.flags, true, &t, &f),
+				 ok);
 		check_flags(&m, &s, ok);
 		if (ok) {
 			u64 within = (1ull << shift_of(&s, s.leaf)) - 1;

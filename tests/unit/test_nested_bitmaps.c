@@ -64,7 +64,8 @@ static void a_merged_page_is_both(void **state)
 			const u8 *merged = fx_page02(&f, *fx_vmcs02(&f, address_field[b]));
 
 			for (unsigned i = 0; i < PAGE_SIZE; i++)
-				assert_int_equal(merged[i], fx_at(&f, FX_PAGE(b))[i] | own_page(b)[i]);
+				assert_int_equal(merged[i],
+						 fx_at(&f, FX_PAGE(b))[i] | own_page(b)[i]);
 		}
 		fx_exit_to_l1(&f);
 	}
@@ -206,7 +207,8 @@ static void slots_change_hands(void **state)
 		if (fx_below(&f, 2))
 			fx_l1_writes(&f, page + fx_below(&f, PAGE_SIZE), &byte, 1);
 		fx_enter(&f);
-		assert_memory_equal(fx_page02(&f, FX02(&f, MSR_BITMAP)), fx_at(&f, page), PAGE_SIZE);
+		assert_memory_equal(fx_page02(&f, FX02(&f, MSR_BITMAP)), fx_at(&f, page),
+				    PAGE_SIZE);
 		fx_exit_to_l1(&f);
 		if (!fx_below(&f, 4))
 			fx_vmclear(&f, FX_VMCS(fx_below(&f, NESTED_SLOTS * 2)));
@@ -248,7 +250,9 @@ static bool io_exits(u64 proc, const u8 *a, const u8 *b, u32 port, u32 size)
 
 static u32 some_msr(void)
 {
-	static const u32 edges[] = { 0, 0x1fff, 0x2000, 0xbfffffff, 0xc0000000, 0xc0001fff, 0xc0002000, ~0u };
+	static const u32 edges[] = {
+		0, 0x1fff, 0x2000, 0xbfffffff, 0xc0000000, 0xc0001fff, 0xc0002000, ~0u,
+	};
 
 	switch (fx_below(&f, 4)) {
 	case 0: return edges[fx_below(&f, ARRAY_SIZE(edges))];

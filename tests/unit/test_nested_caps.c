@@ -96,7 +96,8 @@ static void random_hardware(void **state)
 		assert_int_equal(k.n.caps.ept_vpid & ~k.hw.caps.ept_vpid, 0);
 		assert_false(k.n.caps.proc2.may &
 			     (PROC2_SHADOW_VMCS | PROC2_SPP | PROC2_ENCLS | BIT32(31)));
-		assert_false((k.n.caps.exit.may & EXIT_LOAD_PERF) | (k.n.caps.entry.may & ENTRY_SMM));
+		assert_false((k.n.caps.exit.may & EXIT_LOAD_PERF) |
+			     (k.n.caps.entry.may & ENTRY_SMM));
 		if (!(k.n.caps.proc2.may & PROC2_EPT))
 			assert_int_equal(k.n.caps.ept_vpid & (EPTCAP_INVEPT | EPTCAP_WB), 0);
 		assert_int_equal(k.n.caps.vmfunc & ~(k.hw.caps.vmfunc & 1), 0);
@@ -208,9 +209,11 @@ static void every_msr_is_within_the_hardware(void **state)
 	kit_start(&k);
 	for (unsigned i = 0; i < 20000; i++) {
 		struct vmx_caps *hw = &k.hw.caps;
-		struct vmx_allowed *pair[] = { &hw->pin, &hw->proc, &hw->proc2, &hw->exit, &hw->entry };
+		struct vmx_allowed *pair[] = { &hw->pin, &hw->proc, &hw->proc2, &hw->exit,
+					       &hw->entry };
 		u64 *word[] = { &hw->basic, &hw->misc, &hw->ept_vpid, &hw->vmfunc,
-				&hw->cr0_fixed0, &hw->cr0_fixed1, &hw->cr4_fixed0, &hw->cr4_fixed1 };
+				&hw->cr0_fixed0, &hw->cr0_fixed1,
+				&hw->cr4_fixed0, &hw->cr4_fixed1 };
 		static const u32 default1[] = { PIN_DEFAULT1, PROC_DEFAULT1, 0, EXIT_DEFAULT1,
 						ENTRY_DEFAULT1 };
 		u64 v;

@@ -248,7 +248,8 @@ static u64 odd_value(struct unit_random *r, u64 old)
 {
 	static const u64 odd[] = {
 		0, 1, ~0ull, 0x80000000, 0xffff, BIT(47), BIT(48), BIT(63), 0x7ffffffff000,
-		INTR_VALID, INTR_VALID | INTR_TYPE_NMI | 2, INTR_VALID | INTR_TYPE_HW_EXCEPTION | 14,
+		INTR_VALID, INTR_VALID | INTR_TYPE_NMI | 2,
+		INTR_VALID | INTR_TYPE_HW_EXCEPTION | 14,
 	};
 
 	switch (unit_random(r) % 4) {

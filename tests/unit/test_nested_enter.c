@@ -42,7 +42,8 @@ static void all_checks_before_the_entry(void **state)
 		assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMRESUME).kind,
 				 all ? OUT_ENTRY_FAIL : OUT_ENTER_L2);
 		if (!all)
-			assert_int_equal(fx_exit(&f, EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE),
+			assert_int_equal(fx_exit(&f, EXIT_INVALID_GUEST_STATE |
+						     EXIT_REASON_ENTRY_FAILURE),
 					 NESTED_REFLECTED);
 		assert_int_equal(FX12_READ(&f, EXIT_REASON),
 				 EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE);
@@ -190,7 +191,8 @@ static void the_rules_decide_on_the_qualification(void **state)
 	assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), 2);
 	/* A refusal that no rule explains is L0's fault: it is said aloud. */
 	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMLAUNCH).kind, OUT_ENTER_L2);
-	assert_int_equal(nested_entry_refused(&f.n, VMERR_ENTRY_HOST).error_code, VMERR_ENTRY_CONTROLS);
+	assert_int_equal(nested_entry_refused(&f.n, VMERR_ENTRY_HOST).error_code,
+			 VMERR_ENTRY_CONTROLS);
 	assert_non_null(strstr(f.hw.log, "no rule of vmcs12 explains it"));
 	fx_enter(&f);
 	fx_exit_to_l1(&f);
@@ -342,11 +344,12 @@ static void mutate(u64 *v)
 
 static void assert_verdict(struct outcome got, struct outcome want, unsigned round)
 {
-	if (got.kind != want.kind || (want.kind != OUT_ENTER_L2 && got.error_code != want.error_code) ||
+	if (got.kind != want.kind ||
+	    (want.kind != OUT_ENTER_L2 && got.error_code != want.error_code) ||
 	    (want.kind == OUT_ENTRY_FAIL && got.value != want.value))
-		fail_msg("round %u: kind %d, %#x, %llu; not kind %d, %#x, %llu; %s", round, got.kind,
-			 got.error_code, (unsigned long long)got.value, want.kind, want.error_code,
-			 (unsigned long long)want.value, f.hw.log);
+		fail_msg("round %u: kind %d, %#x, %llu; not kind %d, %#x, %llu; %s", round,
+			 got.kind, got.error_code, (unsigned long long)got.value, want.kind,
+			 want.error_code, (unsigned long long)want.value, f.hw.log);
 }
 
 enum processor { PLAIN, VMCS_SHADOWING, WITHOUT_EPT };

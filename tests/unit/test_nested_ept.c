@@ -53,10 +53,12 @@ static void violations_of_ept12_are_L1s(void **state)
 	fx_start(&f, B64, false);
 	split_ept12();
 	fx_enter(&f);
-	assert_int_equal(touch(SZ_2M + 0x123, EPTQ_WRITE | EPTQ_GLA_VALID | EPTQ_GLA_FINAL), NESTED_REFLECTED);
+	assert_int_equal(touch(SZ_2M + 0x123, EPTQ_WRITE | EPTQ_GLA_VALID | EPTQ_GLA_FINAL),
+			 NESTED_REFLECTED);
 	assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_EPT_VIOLATION);
-	assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), EPTQ_WRITE | EPTQ_GLA_VALID | EPTQ_GLA_FINAL |
-							    EPTQ_READ << EPTQ_RIGHTS_SHIFT);
+	assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION),
+			 EPTQ_WRITE | EPTQ_GLA_VALID | EPTQ_GLA_FINAL |
+			 EPTQ_READ << EPTQ_RIGHTS_SHIFT);
 	assert_int_equal(FX12_READ(&f, GUEST_PHYSICAL_ADDRESS), SZ_2M + 0x123);
 	assert_int_equal(FX12_READ(&f, GUEST_LINEAR_ADDRESS), SZ_2M + 0x1123);
 	/* Nothing is there at all. */

@@ -13,10 +13,11 @@ static void execute_rights_by_mode(void **state)
 	assert_int_equal(touch(PAGE_SIZE, EPTQ_FETCH | FINAL | EPTQ_GLA_USER), NESTED_RESUME);
 	assert_int_equal(touch(2 * PAGE_SIZE, EPTQ_FETCH | FINAL), NESTED_RESUME);
 	assert_int_equal(touch(PAGE_SIZE, EPTQ_FETCH | FINAL), NESTED_REFLECTED);
-	assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), EPTQ_FETCH | FINAL | 1 << EPTQ_RIGHTS_SHIFT |
-							    EPTQ_MAY_XU);
+	assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION),
+			 EPTQ_FETCH | FINAL | 1 << EPTQ_RIGHTS_SHIFT | EPTQ_MAY_XU);
 	fx_enter(&f);
-	assert_int_equal(touch(2 * PAGE_SIZE, EPTQ_FETCH | FINAL | EPTQ_GLA_USER), NESTED_REFLECTED);
+	assert_int_equal(touch(2 * PAGE_SIZE, EPTQ_FETCH | FINAL | EPTQ_GLA_USER),
+			 NESTED_REFLECTED);
 	assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), EPTQ_FETCH | FINAL | EPTQ_GLA_USER |
 							    1 << EPTQ_RIGHTS_SHIFT | EPTQ_MAY_X);
 	fx_end(&f);
@@ -89,7 +90,8 @@ static void without_the_control_or_flags_nothing_is_logged(void **state)
 		if (round)
 			FX12_WRITE(&f, EPT_POINTER, FX_EPT12 | EPTP_WALK_4 | MT_WB);
 		else
-			FX12_WRITE(&f, PROC2_CONTROLS, FX12_READ(&f, PROC2_CONTROLS) & ~(u64)PROC2_PML);
+			FX12_WRITE(&f, PROC2_CONTROLS,
+				   FX12_READ(&f, PROC2_CONTROLS) & ~(u64)PROC2_PML);
 		fx_enter(&f);
 		assert_int_equal(touch(PAGE_SIZE, EPTQ_WRITE | FINAL), NESTED_RESUME);
 		assert_int_equal(peek(LOG + 24), 0);
@@ -102,13 +104,15 @@ static void without_the_control_or_flags_nothing_is_logged(void **state)
 /* ... "page-modification log-full event": the flag is not set, the access does not occur. */
 static void a_full_log_exits_before_the_access(void **state)
 {
-	static const u64 access[] = { EPTQ_READ | FINAL, EPTQ_WRITE | FINAL, EPTQ_READ | EPTQ_GLA_VALID };
+	static const u64 access[] = { EPTQ_READ | FINAL, EPTQ_WRITE | FINAL,
+				      EPTQ_READ | EPTQ_GLA_VALID };
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(access); i++) {
 		start_logging(0xffff);
 		fx_enter(&f);
-		assert_int_equal(touch(PAGE_SIZE, access[i] | EPTQ_NMI_UNBLOCKED), NESTED_REFLECTED);
+		assert_int_equal(touch(PAGE_SIZE, access[i] | EPTQ_NMI_UNBLOCKED),
+				 NESTED_REFLECTED);
 		assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_PML_FULL);
 		assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), EPTQ_NMI_UNBLOCKED);
 		assert_int_equal(FX12_READ(&f, PML_INDEX), 0xffff);
@@ -117,7 +121,8 @@ static void a_full_log_exits_before_the_access(void **state)
 		FX12_WRITE(&f, PML_INDEX, 511);
 		fx_enter(&f);
 		assert_int_equal(touch(PAGE_SIZE, access[i]), NESTED_RESUME);
-		assert_int_equal(peek(LOG + 511 * 8), access[i] == (EPTQ_READ | FINAL) ? 0 : PAGE_SIZE);
+		assert_int_equal(peek(LOG + 511 * 8),
+				 access[i] == (EPTQ_READ | FINAL) ? 0 : PAGE_SIZE);
 		fx_exit_to_l1(&f);
 		fx_end(&f);
 	}

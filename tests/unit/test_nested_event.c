@@ -52,7 +52,8 @@ static void an_injected_event_is_injected_once(void **state)
 			assert_int_equal(FX02(&f, ENTRY_ERROR_CODE), events[i].code);
 			assert_int_equal(FX02(&f, ENTRY_INSTR_LENGTH), events[i].length);
 			fx_exit_to_l1(&f);
-			assert_int_equal(FX12_READ(&f, ENTRY_INTR_INFO), events[i].info & ~INTR_VALID);
+			assert_int_equal(FX12_READ(&f, ENTRY_INTR_INFO),
+					 events[i].info & ~INTR_VALID);
 			fx_enter(&f);
 			assert_false(FX02(&f, ENTRY_INTR_INFO) & INTR_VALID);
 			fx_exit_to_l1(&f);
@@ -97,7 +98,8 @@ static void an_absorbed_exit_delivers_again(void **state)
 		u32 garbage = i & 1 ? INTR_NMI_UNBLOCKING : 0;
 
 		fx_enter(&f);
-		absorbed_exit(events[i].info | garbage, events[i].code, events[i].length, EPTQ_READ);
+		absorbed_exit(events[i].info | garbage, events[i].code, events[i].length,
+			      EPTQ_READ);
 		assert_int_equal(FX02(&f, ENTRY_INTR_INFO), events[i].info);
 		if (events[i].info & INTR_ERROR_CODE)
 			assert_int_equal(FX02(&f, ENTRY_ERROR_CODE), events[i].code);
@@ -265,7 +267,8 @@ static void an_nmi_that_came_during_vmlaunch(void **state)
 		if (!injects)
 			assert_int_equal(nested_l2_nmi(&f.n, false), NESTED_RESUME);
 		FX02(&f, EXIT_REASON) = EXIT_INVALID_GUEST_STATE | EXIT_REASON_ENTRY_FAILURE;
-		assert_int_equal(nested_l2_exit(&f.n, (u32)FX02(&f, EXIT_REASON)), NESTED_REFLECTED);
+		assert_int_equal(nested_l2_exit(&f.n, (u32)FX02(&f, EXIT_REASON)),
+				 NESTED_REFLECTED);
 		assert_int_equal(FX01(&f, ENTRY_INTR_INFO), injects ? 0 : NMI);
 		FX01(&f, ENTRY_INTR_INFO) = 0;
 		assert_false(FX02(&f, ENTRY_INTR_INFO) & INTR_VALID);
@@ -408,8 +411,10 @@ static void machine_checks(void **state)
 	f.n.explain = true;
 	FX12_WRITE(&f, GUEST_RFLAGS, 0);	/* would explain a failure of another kind */
 	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMLAUNCH).kind, OUT_ENTER_L2);
-	assert_int_equal(fx_exit(&f, EXIT_MACHINE_CHECK | EXIT_REASON_ENTRY_FAILURE), NESTED_REFLECTED);
-	assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_MACHINE_CHECK | EXIT_REASON_ENTRY_FAILURE);
+	assert_int_equal(fx_exit(&f, EXIT_MACHINE_CHECK | EXIT_REASON_ENTRY_FAILURE),
+			 NESTED_REFLECTED);
+	assert_int_equal(FX12_READ(&f, EXIT_REASON),
+			 EXIT_MACHINE_CHECK | EXIT_REASON_ENTRY_FAILURE);
 	assert_null(strstr(f.hw.log, "VM entry"));
 	FX12_WRITE(&f, GUEST_RFLAGS, RFLAGS_FIXED);
 	fx_enter(&f);

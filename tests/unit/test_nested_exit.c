@@ -57,16 +57,20 @@ static void exit_information_is_passed_on(void **state)
 		assert_int_equal(FX12_READ(&f, EXIT_REASON), r->reason);
 		assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION),
 				 has(r, 'Q') ? FX02(&f, EXIT_QUALIFICATION) : 0);
-		assert_int_equal(FX12_READ(&f, EXIT_INTR_INFO), has(r, 'V') ? FX02(&f, EXIT_INTR_INFO) : 0);
+		assert_int_equal(FX12_READ(&f, EXIT_INTR_INFO),
+				 has(r, 'V') ? FX02(&f, EXIT_INTR_INFO) : 0);
 		assert_int_equal(FX12_READ(&f, IDT_VECTORING_INFO), 0);
 		if (has(r, 'V'))
-			assert_int_equal(FX12_READ(&f, EXIT_INTR_ERROR_CODE), FX02(&f, EXIT_INTR_ERROR_CODE));
+			assert_int_equal(FX12_READ(&f, EXIT_INTR_ERROR_CODE),
+					 FX02(&f, EXIT_INTR_ERROR_CODE));
 		if (has(r, 'L'))
-			assert_int_equal(FX12_READ(&f, EXIT_INSTR_LENGTH), FX02(&f, EXIT_INSTR_LENGTH));
+			assert_int_equal(FX12_READ(&f, EXIT_INSTR_LENGTH),
+					 FX02(&f, EXIT_INSTR_LENGTH));
 		if (has(r, 'I'))
 			assert_int_equal(FX12_READ(&f, EXIT_INSTR_INFO), FX02(&f, EXIT_INSTR_INFO));
 		if (has(r, 'A'))
-			assert_int_equal(FX12_READ(&f, GUEST_LINEAR_ADDRESS), FX02(&f, GUEST_LINEAR_ADDRESS));
+			assert_int_equal(FX12_READ(&f, GUEST_LINEAR_ADDRESS),
+					 FX02(&f, GUEST_LINEAR_ADDRESS));
 	}
 	fx_end(&f);
 }
@@ -101,7 +105,8 @@ static void what_INS_and_OUTS_tell(void **state)
 	fx_start(&f, B64, false);
 	set_bits(VF_PROC_CONTROLS, 0, PROC_UNCOND_IO);
 	for (u32 string = 0; string < 2; string++) {
-		u64 address = FX12_READ(&f, GUEST_LINEAR_ADDRESS), info = FX12_READ(&f, EXIT_INSTR_INFO);
+		u64 address = FX12_READ(&f, GUEST_LINEAR_ADDRESS),
+		    info = FX12_READ(&f, EXIT_INSTR_INFO);
 
 		fx_enter(&f);
 		fill_exit_information();
@@ -149,7 +154,8 @@ static void each_reason_has_one_owner(void **state)
 				expect = NESTED_L0;
 			verdict = fx_exit(&f, r->reason);
 			if (verdict != expect)
-				fail_msg("reason %u: verdict %d, not %d", r->reason, verdict, expect);
+				fail_msg("reason %u: verdict %d, not %d", r->reason, verdict,
+					 expect);
 			if (f.n.in_l2)
 				fx_exit_to_l1(&f);
 		}
@@ -206,8 +212,10 @@ static void exceptions_are_owned_by_the_bitmap(void **state)
 	(void)state;
 	fx_start(&f, B64, false);
 	for (unsigned round = 0; round < 2000; round++) {
-		u32 bitmap = (u32)fx_random(&f), mask = (u32)fx_below(&f, 32), match = (u32)fx_below(&f, 32);
-		u32 vector = fx_below(&f, 3) ? (u32)fx_below(&f, 32) : X86_PF, code = (u32)fx_below(&f, 32);
+		u32 bitmap = (u32)fx_random(&f), mask = (u32)fx_below(&f, 32),
+		    match = (u32)fx_below(&f, 32);
+		u32 vector = fx_below(&f, 3) ? (u32)fx_below(&f, 32) : X86_PF,
+		    code = (u32)fx_below(&f, 32);
 		bool wants = bitmap >> vector & 1;
 
 		if (vector == X86_NMI)
@@ -221,7 +229,8 @@ static void exceptions_are_owned_by_the_bitmap(void **state)
 		FX02(&f, EXIT_INTR_INFO) = INTR_VALID | INTR_TYPE_HW_EXCEPTION | vector |
 					   (vector == X86_PF ? INTR_ERROR_CODE : 0);
 		FX02(&f, EXIT_INTR_ERROR_CODE) = code;
-		assert_int_equal(fx_exit(&f, EXIT_EXCEPTION_NMI), wants ? NESTED_REFLECTED : NESTED_L0);
+		assert_int_equal(fx_exit(&f, EXIT_EXCEPTION_NMI),
+				 wants ? NESTED_REFLECTED : NESTED_L0);
 		if (f.n.in_l2)
 			fx_exit_to_l1(&f);
 	}

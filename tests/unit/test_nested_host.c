@@ -87,7 +87,8 @@ static void assert_registers(bool host64)
 	assert_int_equal(FX01(&f, GUEST_PENDING_DEBUG), 0);
 	assert_int_equal(FX01(&f, ENTRY_CONTROLS), (f.n.entry_controls01 & ~(u64)ENTRY_IA32E) |
 						   (host64 ? ENTRY_IA32E : 0));
-	assert_int_equal(FX01(&f, GUEST_EFER) & (EFER_LMA | EFER_LME), host64 ? EFER_LMA | EFER_LME : 0);
+	assert_int_equal(FX01(&f, GUEST_EFER) & (EFER_LMA | EFER_LME),
+			 host64 ? EFER_LMA | EFER_LME : 0);
 }
 
 static void write_host_values(void)
@@ -271,7 +272,8 @@ static void blocking_by_NMI_after_an_exit(void **state)
 		fx_enter(&f);
 		FX02(&f, GUEST_INTERRUPTIBILITY) = cases[i].blocked_in_L2 ? BLOCKED_BY_NMI : 0;
 		fx_exit_to_l1(&f);
-		assert_int_equal(FX01(&f, GUEST_INTERRUPTIBILITY), cases[i].expect ? BLOCKED_BY_NMI : 0);
+		assert_int_equal(FX01(&f, GUEST_INTERRUPTIBILITY),
+				 cases[i].expect ? BLOCKED_BY_NMI : 0);
 		fx_end(&f);
 	}
 	fx_start(&f, B64, false);

@@ -64,8 +64,9 @@ static void each_copied_field_is_written_once_when_it_changed(void **state)
 		fx_enter(&f);
 		for (unsigned j = 0; j < VF_COUNT; j++)
 			if (f.hw.written[j] != (i == j))
-				fail_msg("%s changed, %s was written %u times", nested_field_name[i],
-					 nested_field_name[j], f.hw.written[j]);
+				fail_msg("%s changed, %s was written %u times",
+					 nested_field_name[i], nested_field_name[j],
+					 f.hw.written[j]);
 		assert_int_equal(*fx_vmcs02(&f, i), value);
 		fx_exit_to_l1(&f);
 		fx_vmwrite(&f, i, was);
@@ -154,7 +155,8 @@ static void what_an_unchanged_vmcs12_does_write(void **state)
 static void write_rich_fields(void)
 {
 	static const u16 pages[] = {
-		VF_IO_BITMAP_A, VF_IO_BITMAP_B, VF_MSR_BITMAP, VF_APIC_ACCESS_ADDR, VF_POSTED_INTR_DESC,
+		VF_IO_BITMAP_A, VF_IO_BITMAP_B, VF_MSR_BITMAP, VF_APIC_ACCESS_ADDR,
+		VF_POSTED_INTR_DESC,
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
@@ -181,7 +183,8 @@ static u32 some_of(struct vmx_allowed a)
 static void assert_controls_merged(void)
 {
 	const u64 *v = FX_SLOT(&f)->v;
-	u64 proc12 = v[VF_PROC_CONTROLS], proc2_12 = proc12 & PROC_SECONDARY ? v[VF_PROC2_CONTROLS] : 0;
+	u64 proc12 = v[VF_PROC_CONTROLS],
+	    proc2_12 = proc12 & PROC_SECONDARY ? v[VF_PROC2_CONTROLS] : 0;
 	u64 proc = FX02(&f, PROC_CONTROLS), exit = FX02(&f, EXIT_CONTROLS);
 	u64 entry = FX02(&f, ENTRY_CONTROLS), l0_exit, l0_entry;
 
@@ -196,13 +199,15 @@ static void assert_controls_merged(void)
 		assert_true(proc & PROC_IO_BITMAPS);
 	else
 		assert_int_equal(!!(proc & PROC_UNCOND_IO), !!(proc12 & PROC_UNCOND_IO));
-	assert_int_equal(FX02(&f, PROC2_CONTROLS), (proc2_12 & ~(u64)(PROC2_PML | PROC2_EPT_VE)) | PROC2_EPT | PROC2_VPID);
+	assert_int_equal(FX02(&f, PROC2_CONTROLS),
+			 (proc2_12 & ~(u64)(PROC2_PML | PROC2_EPT_VE)) | PROC2_EPT | PROC2_VPID);
 
 	l0_exit = EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 		  EXIT_SAVE_EFER | EXIT_LOAD_EFER;
 	assert_int_equal(exit & l0_exit, l0_exit);
 	assert_int_equal(exit & EXIT_ACK_INTERRUPT, v[VF_EXIT_CONTROLS] & EXIT_ACK_INTERRUPT);
-	assert_int_equal(!!(exit & EXIT_SAVE_PREEMPTION), !!(v[VF_PIN_CONTROLS] & PIN_PREEMPTION_TIMER));
+	assert_int_equal(!!(exit & EXIT_SAVE_PREEMPTION),
+			 !!(v[VF_PIN_CONTROLS] & PIN_PREEMPTION_TIMER));
 	l0_entry = ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
 	assert_int_equal(entry & l0_entry, l0_entry);
 	assert_int_equal(entry & ENTRY_IA32E, v[VF_ENTRY_CONTROLS] & ENTRY_IA32E);
@@ -261,10 +266,12 @@ static void three_modes_of_io(void **state)
 		if (modes[m].expect == PROC_IO_BITMAPS) {
 			const struct nested_vmcs *s = FX_SLOT(&f);
 
-			assert_int_equal(FX02(&f, IO_BITMAP_A), modes[m].own ? f.n.io_bitmap01[0].v :
-									      s->io_bitmap[0].page.v);
-			assert_int_equal(FX02(&f, IO_BITMAP_B), modes[m].own ? f.n.io_bitmap01[1].v :
-									      s->io_bitmap[1].page.v);
+			assert_int_equal(FX02(&f, IO_BITMAP_A),
+					 modes[m].own ? f.n.io_bitmap01[0].v :
+							s->io_bitmap[0].page.v);
+			assert_int_equal(FX02(&f, IO_BITMAP_B),
+					 modes[m].own ? f.n.io_bitmap01[1].v :
+							s->io_bitmap[1].page.v);
 		}
 		fx_exit_to_l1(&f);
 	}
@@ -417,10 +424,12 @@ static void L2_reads_the_tsc_that_L1_gives_it(void **state)
 		f.n.tsc_offset01 = (u64)(fx_below(&f, 2) ? offset01 : -offset01);
 		FX12_WRITE(&f, TSC_OFFSET, fx_random(&f));
 		FX12_WRITE(&f, TSC_MULTIPLIER, 1 + fx_random(&f) % BIT(1 + fx_below(&f, 52)));
-		FX12_WRITE(&f, PROC_CONTROLS, (FX12_READ(&f, PROC_CONTROLS) & ~(u64)PROC_TSC_OFFSET) |
-			   PROC_SECONDARY | (fx_below(&f, 4) ? PROC_TSC_OFFSET : 0));
-		FX12_WRITE(&f, PROC2_CONTROLS, (FX12_READ(&f, PROC2_CONTROLS) & ~(u64)PROC2_TSC_SCALING) |
-			   (fx_below(&f, 4) ? PROC2_TSC_SCALING : 0));
+		FX12_WRITE(&f, PROC_CONTROLS,
+			   (FX12_READ(&f, PROC_CONTROLS) & ~(u64)PROC_TSC_OFFSET) | PROC_SECONDARY |
+				   (fx_below(&f, 4) ? PROC_TSC_OFFSET : 0));
+		FX12_WRITE(&f, PROC2_CONTROLS,
+			   (FX12_READ(&f, PROC2_CONTROLS) & ~(u64)PROC2_TSC_SCALING) |
+				   (fx_below(&f, 4) ? PROC2_TSC_SCALING : 0));
 		l1 = tsc + f.n.tsc_offset01;
 		expect = tsc_of(l1, FX12_READ(&f, PROC_CONTROLS), FX12_READ(&f, PROC2_CONTROLS),
 				FX12_READ(&f, TSC_OFFSET), FX12_READ(&f, TSC_MULTIPLIER));

@@ -118,10 +118,12 @@ static void bad_entries_fail_the_entry(void **state)
 		o = fx_launch(&f);
 		if (o.kind != OUT_ENTRY_FAIL)
 			fail_msg("MSR %#x: outcome %d", bad[i].index, o.kind);
-		assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_MSR_LOADING | EXIT_REASON_ENTRY_FAILURE);
+		assert_int_equal(FX12_READ(&f, EXIT_REASON),
+				 EXIT_MSR_LOADING | EXIT_REASON_ENTRY_FAILURE);
 		assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), 2);
 		assert_false(FX_SLOT(&f)->launched);
-		snprintf(said, sizeof(said), "L1 MSR-load list, entry 2: MSR 0x%x=0x", bad[i].index);
+		snprintf(said, sizeof(said), "L1 MSR-load list, entry 2: MSR 0x%x=0x",
+			 bad[i].index);
 		assert_non_null(strstr(f.hw.log, said));
 		f.hw.log_len = 0;
 	}

@@ -223,7 +223,8 @@ static void page_faults(void **state)
 /* SDM 3A "Page-Table Entries": XD is reserved without EFER.NXE, also after a good walk. */
 static void execute_disable(void **state)
 {
-	const u64 page = KIT_READ_ONLY - PAGE_SIZE, entry = KIT_TABLES + 0x3000 + (page >> 12 & 511) * 8;
+	const u64 page = KIT_READ_ONLY - PAGE_SIZE,
+		  entry = KIT_TABLES + 0x3000 + (page >> 12 & 511) * 8;
 	const u64 efer = EFER_LME | EFER_LMA, xd[] = { 0, BIT(63) };
 	const u32 info = INFO(0, 2, SEG_DS, -1, -1);
 	struct kit k;
@@ -248,7 +249,8 @@ static void execute_disable(void **state)
 static void protection_keys(void **state)
 {
 	static const u64 above[] = { KIT_TABLES, KIT_TABLES + 0x1000, KIT_TABLES + 0x2008 };
-	const u64 page = KIT_READ_ONLY - PAGE_SIZE, entry = KIT_TABLES + 0x3000 + (page >> 12 & 511) * 8;
+	const u64 page = KIT_READ_ONLY - PAGE_SIZE,
+		  entry = KIT_TABLES + 0x3000 + (page >> 12 & 511) * 8;
 	const u32 info = INFO(0, 2, SEG_DS, -1, -1);
 	struct kit k;
 	u64 v;

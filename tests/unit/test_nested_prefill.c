@@ -91,7 +91,8 @@ static void flags_are_not_set_ahead(void **state)
 /* What ept12 allows is no more with this than without. */
 static void nonsense_is_not_mapped(void **state)
 {
-	static const u64 entries[] = { EPT_W, EPT_R | 7ull << EPT_MT_SHIFT, EPT_R | BIT(51), BIT(12) };
+	static const u64 entries[] = { EPT_W, EPT_R | 7ull << EPT_MT_SHIFT, EPT_R | BIT(51),
+				       BIT(12) };
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(entries); i++) {

@@ -319,7 +319,8 @@ static void strings_in_other_modes(void **state)
 /* SDM 3C "VMWRITE": a memory operand is read before the field is looked for. */
 static void a_vmwrite_of_L2_reads_its_operand(void **state)
 {
-	const u64 absent = 0x0000681e | 0x1000, info = 2u << 7 | (u32)SEG_DS << 15 | 1u << 22 | 1u << 27;
+	const u64 absent = 0x0000681e | 0x1000,
+		  info = 2u << 7 | (u32)SEG_DS << 15 | 1u << 22 | 1u << 27;
 	struct outcome o;
 
 	(void)state;
@@ -328,7 +329,8 @@ static void a_vmwrite_of_L2_reads_its_operand(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		page12_at(DATA, i == 1 ? 0 : GOOD);
 		fx_enter(&f);
-		FX_SLOT(&f)->v[VF_VMCS_LINK_POINTER] = LOG;	/* as if it were one: no more is asked */
+		/* As if it were one: no more is asked. */
+	FX_SLOT(&f)->v[VF_VMCS_LINK_POINTER] = LOG;
 		FX02(&f, GUEST_CR3) = PML4 * PAGE_SIZE;
 		FX02(&f, EXIT_INSTR_INFO) = info | (u32)GPR_RDX << 28;
 		FX02(&f, EXIT_QUALIFICATION) = i == 2 ? 0x13000 : GVA_DATA;

@@ -46,11 +46,12 @@ static void L1_may_intercept_the_exception(void **state)
 	start_exceptions(page12(1, EPT_R));
 	FX12_WRITE(&f, EXCEPTION_BITMAP, BIT32(X86_VE));
 	fx_enter(&f);
-	assert_int_equal(touch(PAGE_SIZE + 8, EPTQ_WRITE | FINAL | EPTQ_NMI_UNBLOCKED), NESTED_REFLECTED);
+	assert_int_equal(touch(PAGE_SIZE + 8, EPTQ_WRITE | FINAL | EPTQ_NMI_UNBLOCKED),
+			 NESTED_REFLECTED);
 	assert_int_equal(FX12_READ(&f, EXIT_REASON), EXIT_EXCEPTION_NMI);
 	assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), 0);
-	assert_int_equal(FX12_READ(&f, EXIT_INTR_INFO), INTR_VALID | INTR_TYPE_HW_EXCEPTION | X86_VE |
-							INTR_NMI_UNBLOCKING);
+	assert_int_equal(FX12_READ(&f, EXIT_INTR_INFO),
+			 INTR_VALID | INTR_TYPE_HW_EXCEPTION | X86_VE | INTR_NMI_UNBLOCKING);
 	assert_area(EPTQ_WRITE | FINAL | EPTQ_NMI_UNBLOCKED | 1 << EPTQ_RIGHTS_SHIFT);
 	fx_end(&f);
 }

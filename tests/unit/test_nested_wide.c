@@ -54,7 +54,8 @@ static void trip(u64 *value, unsigned accesses, bool saves_pat)
 static void start(u64 *value, bool shadow, bool saves_pat)
 {
 	fx_start(&f, B64, shadow);
-	FX12_WRITE(&f, ENTRY_CONTROLS, FX12_READ(&f, ENTRY_CONTROLS) | ENTRY_LOAD_PAT | ENTRY_LOAD_DEBUG);
+	FX12_WRITE(&f, ENTRY_CONTROLS,
+		   FX12_READ(&f, ENTRY_CONTROLS) | ENTRY_LOAD_PAT | ENTRY_LOAD_DEBUG);
 	FX12_WRITE(&f, EXIT_CONTROLS, (FX12_READ(&f, EXIT_CONTROLS) & ~(u64)EXIT_SAVE_PAT) |
 		   EXIT_SAVE_DEBUG | (saves_pat ? EXIT_SAVE_PAT : 0));
 	for (unsigned i = 0; i < COLD; i++) {

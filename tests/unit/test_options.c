@@ -26,8 +26,8 @@ static void defaults(void **state)
 static void all(void **state)
 {
 	(void)state;
-	parse(" console=e9,vga label=L1  quiet explain nested.shadow=off nested.ept=off nested.ibpb=off probe=off "
-	      "nested.checks=all");
+	parse(" console=e9,vga label=L1  quiet explain nested.shadow=off nested.ept=off "
+	      "nested.ibpb=off probe=off nested.checks=all");
 	assert_int_equal(o.outputs, CON_E9 | CON_VGA);
 	assert_string_equal(o.label, "L1");
 	assert_true(o.quiet && o.explain && o.check_all);

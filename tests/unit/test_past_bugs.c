@@ -139,8 +139,8 @@ static void overwrite_afterwards(struct vm *vm, gpa1_t a, size_t len)
 	static u64 reads;
 
 	if (a.v >= FX_PAGE(0) && a.v + len <= FX_PAGE(8))
-		memset(vm->memory.ram + FX_SHIFT + a.v + (len > 8 ? 8 : 0), (int)(0x41 + ++reads % 4),
-		       MIN(len, (size_t)8));
+		memset(vm->memory.ram + FX_SHIFT + a.v + (len > 8 ? 8 : 0),
+		       (int)(0x41 + ++reads % 4), MIN(len, (size_t)8));
 }
 
 /* Whatever the engine reads of L1's pages between a call and the next, it reads once. */
@@ -173,7 +173,8 @@ static struct outcome with_operand(u32 reason, u64 low, u64 type)
 /* L1's linear addresses are GPA1s: three tables that nothing else is in. */
 static void map_l1(void)
 {
-	const u64 entry[3] = { (L1_TABLES + PAGE_SIZE) | 0x23, (L1_TABLES + 2 * PAGE_SIZE) | 0x23, 0xe3 };
+	const u64 entry[3] = { (L1_TABLES + PAGE_SIZE) | 0x23, (L1_TABLES + 2 * PAGE_SIZE) | 0x23,
+			       0xe3 };
 
 	for (u64 i = 0; i < ARRAY_SIZE(entry); i++)
 		fx_l1_writes(&f, L1_TABLES + i * PAGE_SIZE, &entry[i], sizeof(entry[i]));

@@ -117,7 +117,8 @@ static void expect_injection(void)
 	if (here()->place != IN_L2)
 		assert_false(info & INTR_VALID);
 	else
-		assert_event(here()->e, info, FX02(&f, ENTRY_ERROR_CODE), FX02(&f, ENTRY_INSTR_LENGTH));
+		assert_event(here()->e, info, FX02(&f, ENTRY_ERROR_CODE),
+			     FX02(&f, ENTRY_INSTR_LENGTH));
 }
 
 static bool blocks_nmis(void)
@@ -144,7 +145,8 @@ static void tell_vectoring(const struct event *e)
 	u32 undefined = fx_below(&f, 2) ? INTR_NMI_UNBLOCKING : 0;
 
 	FX02(&f, IDT_VECTORING_INFO) = e ? e->info | undefined : 0;
-	FX02(&f, IDT_VECTORING_ERROR_CODE) = e && e->info & INTR_ERROR_CODE ? e->code : fx_random(&f);
+	FX02(&f, IDT_VECTORING_ERROR_CODE) = e && e->info & INTR_ERROR_CODE ? e->code :
+									      fx_random(&f);
 	FX02(&f, EXIT_INSTR_LENGTH) = e && is_software(*e) ? e->length : fx_below(&f, 16);
 }
 

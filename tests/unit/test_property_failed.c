@@ -142,7 +142,8 @@ static void page_tables(void)
 	for (u64 i = 0; i < 512; i++) {
 		u64 page = 3 * SZ_2M + i * PAGE_SIZE;
 
-		poke(PT + 8 * i, page == NOT_PRESENT ? 0 : page | 0x60 | (page == READ_ONLY ? 1 : 3));
+		poke(PT + 8 * i,
+		     page == NOT_PRESENT ? 0 : page | 0x60 | (page == READ_ONLY ? 1 : 3));
 	}
 }
 
@@ -319,7 +320,9 @@ static void a_failed_instruction_changes_nothing(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(a_failed_instruction_changes_nothing) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_failed_instruction_changes_nothing),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

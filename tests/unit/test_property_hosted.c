@@ -332,7 +332,8 @@ static u64 translate(struct world *w, u64 gpa2)
 			return 0;
 		table = entry & EPT_ADDR;
 		if (ept_is_leaf(entry, level))
-			return table + (gpa2 & (BIT(ept_shift(level)) - 1)) - (w->below ? FX_SHIFT : 0);
+			return table + (gpa2 & (BIT(ept_shift(level)) - 1)) -
+			       (w->below ? FX_SHIFT : 0);
 	}
 	return 0;
 }
@@ -378,7 +379,8 @@ static void l2_changes(void)
 	unsigned i = (unsigned)pick(VF_COUNT);
 	u64 value = unit_random(&r) & nested_field_bits[i];
 
-	if (!is_visible(i) || nested_field_merge[i] != MERGE_COPY || !field_test(&nested_fields_cold, i))
+	if (!is_visible(i) || nested_field_merge[i] != MERGE_COPY ||
+	    !field_test(&nested_fields_cold, i))
 		return;
 	world_cpu(alone)[i] ^= value;
 	world_cpu(upper)[i] ^= value;

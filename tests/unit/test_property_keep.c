@@ -70,9 +70,9 @@ static void disturb(void)
 {
 	unsigned i = (unsigned)fx_below(&f, VF_COUNT);
 
-	if (!field_test(&f.n.exists, i) || i == VF_VMCS_LINK_POINTER || i == VF_ENTRY_MSR_LOAD_COUNT ||
-	    i == VF_EXIT_MSR_LOAD_COUNT || i == VF_EXIT_MSR_STORE_COUNT ||
-	    VMCS_TYPE(nested_field_encoding[i]) == VMCS_TYPE_HOST)
+	if (!field_test(&f.n.exists, i) || i == VF_VMCS_LINK_POINTER ||
+	    i == VF_ENTRY_MSR_LOAD_COUNT || i == VF_EXIT_MSR_LOAD_COUNT ||
+	    i == VF_EXIT_MSR_STORE_COUNT || VMCS_TYPE(nested_field_encoding[i]) == VMCS_TYPE_HOST)
 		return;
 	write_field(i, fx_below(&f, 4) ? mine()[i] ^ BIT(fx_below(&f, 16)) : fx_random(&f));
 }
@@ -101,8 +101,8 @@ static bool is_saved(unsigned i, const u64 *v)
 	case VF_GUEST_PDPTE0 ... VF_GUEST_PDPTE3:
 		return (v[VF_PROC2_CONTROLS] & PROC2_EPT) && (v[VF_GUEST_CR0] & CR0_PG) &&
 		       (v[VF_GUEST_CR4] & CR4_PAE) && !(v[VF_ENTRY_CONTROLS] & ENTRY_IA32E);
-	case VF_VMCS_LINK_POINTER: case VF_GUEST_SMBASE: case VF_PML_INDEX: case VF_GUEST_INTR_STATUS:
-	case VF_GUEST_PERF_GLOBAL_CTRL:
+	case VF_VMCS_LINK_POINTER: case VF_GUEST_SMBASE: case VF_PML_INDEX:
+	case VF_GUEST_INTR_STATUS: case VF_GUEST_PERF_GLOBAL_CTRL:
 		return false;
 	default:
 		return VMCS_TYPE(nested_field_encoding[i]) == VMCS_TYPE_GUEST;

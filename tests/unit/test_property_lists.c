@@ -111,7 +111,8 @@ static void entries_load_lists(void **state)
 		o = fx_launch(&f);
 		if (bad) {
 			assert_int_equal(o.kind, OUT_ENTRY_FAIL);
-			assert_int_equal(o.error_code, EXIT_MSR_LOADING | EXIT_REASON_ENTRY_FAILURE);
+			assert_int_equal(o.error_code,
+					 EXIT_MSR_LOADING | EXIT_REASON_ENTRY_FAILURE);
 			assert_int_equal(o.value, bad);
 			continue;
 		}

@@ -54,7 +54,8 @@ static const struct act acts[] = {
 	BY(PROC, INTERRUPT_WINDOW, PROC_INTERRUPT_WINDOW), BY(PROC, NMI_WINDOW, PROC_NMI_WINDOW),
 	BY(PROC, HLT, PROC_HLT), BY(PROC, INVLPG, PROC_INVLPG), BY(PROC, MWAIT, PROC_MWAIT),
 	BY(PROC, RDPMC, PROC_RDPMC), BY(PROC, RDTSC, PROC_RDTSC), BY(PROC, MONITOR, PROC_MONITOR),
-	BY(PROC, PAUSE, PROC_PAUSE), BY(PROC, MOV_DR, PROC_MOV_DR), BY(PROC, MONITOR_TRAP, PROC_MTF),
+	BY(PROC, PAUSE, PROC_PAUSE), BY(PROC, MOV_DR, PROC_MOV_DR),
+	BY(PROC, MONITOR_TRAP, PROC_MTF),
 	BY(PROC, CR_ACCESS, PROC_CR3_STORE), BY(PROC, CR_ACCESS, PROC_CR8_LOAD),
 	BY(PROC, CR_ACCESS, PROC_CR8_STORE),
 	BY(PROC2, GDTR_IDTR, PROC2_DESCRIPTOR_TABLE), BY(PROC2, LDTR_TR, PROC2_DESCRIPTOR_TABLE),
@@ -107,8 +108,8 @@ static void particulars(struct act *a)
 	case ACT_MOV_TO_CR3: a->value = v[VF_CR3_TARGET0 + fx_below(&f, 4)]; break;
 	case ACT_EOI: a->value = fx_below(&f, 256); break;
 	case ACT_IO:
-		a->value = fx_below(&f, 4) ? fx_below(&f, 0x10000) : 0x7ffd + 0x8000 * fx_below(&f, 2) +
-									fx_below(&f, 3);
+		a->value = fx_below(&f, 4) ? fx_below(&f, 0x10000) :
+					     0x7ffd + 0x8000 * fx_below(&f, 2) + fx_below(&f, 3);
 		a->extra = 1u << fx_below(&f, 3);
 		break;
 	case ACT_RDMSR: case ACT_WRMSR: a->value = some_msr(); break;
@@ -141,7 +142,8 @@ static void tell(const struct act *a)
 	u32 info = INTR_VALID | INTR_TYPE_HW_EXCEPTION | (u32)a->value;
 
 	FX02(&f, IDT_VECTORING_INFO) = 0;
-	FX02(&f, EXIT_QUALIFICATION) = a->kind == ACT_IO ? a->value << 16 | (a->extra - 1) : a->value;
+	FX02(&f, EXIT_QUALIFICATION) = a->kind == ACT_IO ? a->value << 16 | (a->extra - 1) :
+							   a->value;
 	if (a->kind == ACT_EXCEPTION)
 		FX02(&f, EXIT_INTR_INFO) = a->value == X86_PF ? info | INTR_ERROR_CODE : info;
 	else

@@ -40,7 +40,8 @@ static void random_ept12(void)
 		}
 		if (!fx_below(&f, 4))
 			entry ^= BIT(fx_below(&f, 12));
-		fx_l1_writes(&f, table + 8 * fx_below(&f, level == 4 ? 2 : 8), &entry, sizeof(entry));
+		fx_l1_writes(&f, table + 8 * fx_below(&f, level == 4 ? 2 : 8), &entry,
+			     sizeof(entry));
 	}
 }
 
@@ -94,7 +95,8 @@ static void walk(u64 table, u32 level)
 		}
 		leaves++;
 		if (!is_l1s(at) || !is_l1s(at + BIT(ept_shift(level)) - 1))
-			fail_msg("an entry of level %u is %#llx", level, (unsigned long long)entry[i]);
+			fail_msg("an entry of level %u is %#llx", level,
+				 (unsigned long long)entry[i]);
 	}
 }
 
@@ -156,7 +158,8 @@ static void assert_l0s_needs(void)
 	assert_false(FX02(&f, ENTRY_CONTROLS) & (ENTRY_SMM | ENTRY_DEACTIVATE_DUAL));
 	assert_int_equal(FX02(&f, EXIT_MSR_STORE_COUNT) | FX02(&f, EXIT_MSR_LOAD_COUNT) |
 			 FX02(&f, ENTRY_MSR_LOAD_COUNT), 0);
-	assert_in_range(FX02(&f, VPID), NESTED_VPID_FIRST - 1, NESTED_VPID_FIRST + NESTED_VPIDS - 1);
+	assert_in_range(FX02(&f, VPID), NESTED_VPID_FIRST - 1,
+			NESTED_VPID_FIRST + NESTED_VPIDS - 1);
 	for (unsigned i = 0; i < VF_COUNT; i++)
 		if (VMCS_TYPE(nested_field_encoding[i]) == VMCS_TYPE_HOST)
 			assert_int_equal(*fx_vmcs02(&f, i), MODEL_HOST & nested_field_bits[i]);

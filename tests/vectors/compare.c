@@ -71,7 +71,8 @@ static void check_sum(FILE *f, u32 sum, u64 number)
 	if (next_byte(f) != '\n' || fscanf(f, "%x", &theirs) != 1 || next_byte(f) != '\n')
 		bad("no sum where one should be, before vector %llu", (unsigned long long)number);
 	if (theirs != sum)
-		bad("runner and host made different vectors before %llu", (unsigned long long)number);
+		bad("runner and host made different vectors before %llu",
+		    (unsigned long long)number);
 }
 
 static struct insn_outcome read_insn(FILE *f)
@@ -152,10 +153,12 @@ static u8 outcome_byte(FILE *f)
 static void read_values(FILE *f, u64 *now)
 {
 	for (int c = next_byte(f); c != '\n'; c = next_byte(f)) {
-		unsigned place = (unsigned)(c - EXIT_PLACE) * EXIT_PLACES + (unsigned)(next_byte(f) - EXIT_PLACE);
+		unsigned place = (unsigned)(c - EXIT_PLACE) * EXIT_PLACES +
+				 (unsigned)(next_byte(f) - EXIT_PLACE);
 		unsigned long long value;
 
-		if (place >= EXIT_PLACE_COUNT || fscanf(f, "%llx", &value) != 1 || next_byte(f) != ' ')
+		if (place >= EXIT_PLACE_COUNT || fscanf(f, "%llx", &value) != 1 ||
+		    next_byte(f) != ' ')
 			bad("a value that is none");
 		now[place] = value;
 	}
@@ -282,7 +285,8 @@ int main(int argc, char **argv)
 	if (whole)
 		wrong += print_unseen(&t, argv[1]);
 	printf("%llu vectors: %llu as the SDM has it, %llu explained, %llu not explained\n",
-	       (unsigned long long)t.vectors, (unsigned long long)(t.vectors - t.explained - t.unexplained),
+	       (unsigned long long)t.vectors,
+	       (unsigned long long)(t.vectors - t.explained - t.unexplained),
 	       (unsigned long long)t.explained, (unsigned long long)t.unexplained);
 	return t.unexplained || (whole && wrong);
 }

@@ -33,9 +33,10 @@ static bool has_length(const u64 *now, u32 reason)
 static bool has_information(u32 reason)
 {
 	switch (reason) {
-	case EXIT_VMCLEAR: case EXIT_VMPTRLD: case EXIT_VMPTRST: case EXIT_VMREAD: case EXIT_VMWRITE:
-	case EXIT_VMXON: case EXIT_GDTR_IDTR: case EXIT_LDTR_TR: case EXIT_INVEPT: case EXIT_INVVPID:
-	case EXIT_RDRAND: case EXIT_INVPCID: case EXIT_RDSEED: case EXIT_XSAVES: case EXIT_XRSTORS:
+	case EXIT_VMCLEAR: case EXIT_VMPTRLD: case EXIT_VMPTRST: case EXIT_VMREAD:
+	case EXIT_VMWRITE: case EXIT_VMXON: case EXIT_GDTR_IDTR: case EXIT_LDTR_TR:
+	case EXIT_INVEPT: case EXIT_INVVPID: case EXIT_RDRAND: case EXIT_INVPCID:
+	case EXIT_RDSEED: case EXIT_XSAVES: case EXIT_XRSTORS:
 		return true;
 	}
 	return false;
@@ -62,7 +63,8 @@ bool exit_defines(const u64 *now, unsigned field)
 
 	switch (field) {
 	case VF_EXIT_INTR_ERROR_CODE:
-		return (now[VF_EXIT_INTR_INFO] & INTR_VALID) && (now[VF_EXIT_INTR_INFO] & INTR_ERROR_CODE);
+		return (now[VF_EXIT_INTR_INFO] & INTR_VALID) &&
+		       (now[VF_EXIT_INTR_INFO] & INTR_ERROR_CODE);
 	case VF_IDT_VECTORING_ERROR_CODE:
 		return (now[VF_IDT_VECTORING_INFO] & INTR_VALID) &&
 		       (now[VF_IDT_VECTORING_INFO] & INTR_ERROR_CODE);
@@ -76,9 +78,9 @@ bool exit_defines(const u64 *now, unsigned field)
 	case VF_GUEST_PHYSICAL_ADDRESS:
 		return reason == EXIT_EPT_VIOLATION || reason == EXIT_EPT_MISCONFIG;
 	case VF_GUEST_PDPTE0: case VF_GUEST_PDPTE1: case VF_GUEST_PDPTE2: case VF_GUEST_PDPTE3:
-		return (now[VF_PROC_CONTROLS] & PROC_SECONDARY) && (now[VF_PROC2_CONTROLS] & PROC2_EPT) &&
-		       (now[VF_GUEST_CR0] & CR0_PG) && (now[VF_GUEST_CR4] & CR4_PAE) &&
-		       !(now[VF_ENTRY_CONTROLS] & ENTRY_IA32E);
+		return (now[VF_PROC_CONTROLS] & PROC_SECONDARY) &&
+		       (now[VF_PROC2_CONTROLS] & PROC2_EPT) && (now[VF_GUEST_CR0] & CR0_PG) &&
+		       (now[VF_GUEST_CR4] & CR4_PAE) && !(now[VF_ENTRY_CONTROLS] & ENTRY_IA32E);
 	case VF_IO_RCX: case VF_IO_RSI: case VF_IO_RDI: case VF_IO_RIP:
 		return false;	/* of SMM's exits */
 	}

@@ -133,7 +133,8 @@ static void with_memory(u32 reason, u64 value)
 	l1.gpr[GPR_RAX] = WINDOW;
 	o = instruction(reason, INFO_64 | INFO_NO_INDEX | INFO_SEG(SEG_DS) | INFO_BASE(GPR_RAX), 0);
 	if (o.kind != OUT_OK) {
-		fprintf(stderr, "compare: the engine fails where the runner did not (exit %u)\n", reason);
+		fprintf(stderr, "compare: the engine fails where the runner did not (exit %u)\n",
+			reason);
 		exit(2);
 	}
 }
@@ -179,7 +180,8 @@ static u32 information(const struct insn_vector *x)
 	case FORM_FS:
 		return info | INFO_64 | INFO_NO_INDEX | INFO_SEG(SEG_FS) | INFO_BASE(GPR_RAX);
 	case FORM_INDEX:
-		return info | INFO_64 | 1 | INFO_SEG(SEG_DS) | INFO_BASE(GPR_RAX) | (u32)GPR_RSI << 18;
+		return info | INFO_64 | 1 | INFO_SEG(SEG_DS) | INFO_BASE(GPR_RAX) |
+		       (u32)GPR_RSI << 18;
 	default:
 		return info | BIT32(10) | (u32)GPR_RCX << 3;
 	}
@@ -204,7 +206,8 @@ u8 insn_l1_did(struct outcome o)
 	case RFLAGS_CF:
 		return OUTCOME_VMFAIL_INVALID;
 	case RFLAGS_ZF:
-		return (u8)(OUTCOME_VMFAIL + nested_field_read(&l1.n, l1.n.current, VF_VM_INSTRUCTION_ERROR));
+		return (u8)(OUTCOME_VMFAIL +
+			    nested_field_read(&l1.n, l1.n.current, VF_VM_INSTRUCTION_ERROR));
 	}
 	return OUTCOME_ODD;
 }

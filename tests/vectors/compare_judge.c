@@ -52,7 +52,8 @@ static u8 msr_list(struct judge *j)
 	u32 msr;
 
 	for (u64 i = 0; i < j->v[VF_ENTRY_MSR_LOAD_COUNT]; i++)
-		if (!op_gpa1_read(&j->vm, GPA1(address + 16 * i), &msr, sizeof(msr)) || msr != GEN_MSR)
+		if (!op_gpa1_read(&j->vm, GPA1(address + 16 * i), &msr, sizeof(msr)) ||
+		    msr != GEN_MSR)
 			return i ? OUTCOME_MSR_LATER : OUTCOME_MSR_FIRST;
 	return OUTCOME_ENTERS;
 }

@@ -67,7 +67,8 @@ static void enter_mode(struct insn_l1 *l, const struct mode_vector *m)
 	load_cr3(l, mode);
 	if (!mode->paging)
 		L1(GUEST_CR0) &= ~(CR0_PG | (mode->real ? CR0_PE : 0));
-	L1(GUEST_CR4) = (L1(GUEST_CR4) & ~CR4_PAE) | (mode->format == FORMAT_PAE ? CR4_PAE : CR4_PSE);
+	L1(GUEST_CR4) = (L1(GUEST_CR4) & ~CR4_PAE) |
+			(mode->format == FORMAT_PAE ? CR4_PAE : CR4_PSE);
 }
 
 struct insn_outcome mode_judge(const struct mode_vector *m)

@@ -46,7 +46,8 @@ static int breaks(const struct judge *j, enum check_id id)
 	case CHECK_POSTED_VECTOR:
 		return posted && V(POSTED_INTR_VECTOR) > 255;
 	case CHECK_POSTED_DESCRIPTOR:
-		return posted && (SET(POSTED_INTR_DESC, 63) || V(POSTED_INTR_DESC) >> j->caps.maxphyaddr);
+		return posted &&
+		       (SET(POSTED_INTR_DESC, 63) || V(POSTED_INTR_DESC) >> j->caps.maxphyaddr);
 	case CHECK_MODE_EXEC_NEEDS_EPT:
 		return (proc2 & PROC2_MODE_BASED_EXEC) && !ept;
 	case CHECK_EPTP_ACCESSED_DIRTY:
@@ -68,7 +69,8 @@ static int breaks(const struct judge *j, enum check_id id)
 	case CHECK_BLOCKING_ENCLAVE:
 		return (blocked & BIT(4)) && (blocked & BIT(1));
 	case CHECK_PENDING_RTM:
-		return (pending & BIT(16)) && (pending != (BIT(16) | BIT(12)) || (blocked & BIT(1)));
+		return (pending & BIT(16)) &&
+		       (pending != (BIT(16) | BIT(12)) || (blocked & BIT(1)));
 	default:
 		return -1;
 	}

@@ -12,9 +12,11 @@ static const char *outcome_text(u8 o)
 	else if (o == OUTCOME_ENTERS)
 		snprintf(to, sizeof(text[0]), "entered");
 	else if (o == OUTCOME_MSR_FIRST || o == OUTCOME_MSR_LATER)
-		snprintf(to, sizeof(text[0]), "failed entry 34, %s", o == OUTCOME_MSR_FIRST ? "first MSR" : "later MSR");
+		snprintf(to, sizeof(text[0]), "failed entry 34, %s",
+			 o == OUTCOME_MSR_FIRST ? "first MSR" : "later MSR");
 	else if (o >= OUTCOME_GUEST && o < OUTCOME_MSR_FIRST)
-		snprintf(to, sizeof(text[0]), "failed entry 33, qualification %u", o - OUTCOME_GUEST);
+		snprintf(to, sizeof(text[0]), "failed entry 33, qualification %u",
+			 o - OUTCOME_GUEST);
 	else if (o > OUTCOME_VMFAIL && o < OUTCOME_GUEST)
 		snprintf(to, sizeof(text[0]), "VMfailValid %u", o - OUTCOME_VMFAIL);
 	else if (o == OUTCOME_VMFAIL_INVALID)
@@ -46,8 +48,8 @@ static void print_fields(const struct judge *j, u64 *base)
 		base[always[i]] = ~j->v[always[i]];
 	for (unsigned i = 0; i < VF_COUNT; i++)
 		if (j->v[i] != base[i])
-			printf("%s%s=%#llx", n++ % 4 ? " " : n == 1 ? "  " : "\n  ", gen_field_name[i],
-			       (unsigned long long)j->v[i]);
+			printf("%s%s=%#llx", n++ % 4 ? " " : n == 1 ? "  " : "\n  ",
+			       gen_field_name[i], (unsigned long long)j->v[i]);
 	printf("\n");
 }
 
@@ -56,8 +58,9 @@ void print_entry(struct judge *j, u64 seed, u64 number, u8 got, const struct ver
 {
 	u64 base[VF_COUNT];
 
-	printf("seed %llu vector %llu: the emulator: %s; the engine: %s\n", (unsigned long long)seed,
-	       (unsigned long long)number, outcome_text(got), outcome_text(wanted->outcome));
+	printf("seed %llu vector %llu: the emulator: %s; the engine: %s\n",
+	       (unsigned long long)seed, (unsigned long long)number, outcome_text(got),
+	       outcome_text(wanted->outcome));
 	if (wanted->fails)
 		print_check(wanted);
 	for (unsigned i = 0; i < emulator->explanations; i++)
@@ -72,8 +75,8 @@ void print_exit(struct judge *j, u64 seed, u64 number, const struct exit_vector 
 {
 	u64 base[VF_COUNT];
 
-	printf("seed %llu exit %llu: %s; RAX=%#llx RCX=%#llx RDX=%#llx code", (unsigned long long)seed,
-	       (unsigned long long)number, outcome_text(outcome), (unsigned long long)x->rax,
+	printf("seed %llu exit %llu: %s; RAX=%#llx RCX=%#llx RDX=%#llx code",
+	       (unsigned long long)seed, (unsigned long long)number, outcome_text(outcome), (unsigned long long)x->rax,
 	       (unsigned long long)x->rcx, (unsigned long long)x->rdx);
 	for (unsigned i = 0; i < 8; i++)
 		printf(" %02x", x->code[i]);
@@ -105,7 +108,8 @@ void print_insn(u64 seed, u64 number, const struct insn_vector *x, struct insn_o
 	static const char *const states[] = { "off", "root", "current VMCS", "shadow VMCS" };
 
 	printf("seed %llu instruction %llu: the emulator: %s; the engine: %s%s\n",
-	       (unsigned long long)seed, (unsigned long long)number, insn_text(got), insn_text(wanted),
+	       (unsigned long long)seed, (unsigned long long)number, insn_text(got),
+	       insn_text(wanted),
 	       got.did == wanted.did && got.error == wanted.error ? ", with another result" : "");
 	printf("  %s, form %u, %s%s, at %#llx: %#llx %#llx, RDX=%#llx RCX=%#llx before %#llx\n",
 	       names[x->insn], x->form, states[x->state], x->user ? ", CPL 3" : "",
@@ -123,12 +127,14 @@ void print_mode(u64 seed, u64 number, const struct mode_vector *m, struct insn_o
 
 	print_insn(seed, number, &m->x, got, wanted);
 	printf("  %u-bit%s%s, %s paging%s%s; error %#x and %#x; code", mode->bits,
-	       mode->user ? ", CPL 3" : "", mode->v86 ? ", virtual-8086" : mode->real ? ", real" : "",
+	       mode->user ? ", CPL 3" : "",
+	       mode->v86 ? ", virtual-8086" : mode->real ? ", real" : "",
 	       mode->paging ? formats[mode->format] : "no", s->own ? ", own segment" : "",
 	       s->null ? " (null)" : "", got.error, wanted.error);
 	for (unsigned i = 0; i < m->length; i++)
 		printf(" %02x", m->code[i]);
-	printf("\n  segment %u base %#x limit %#x type %#x\n ", s->index, s->base, s->limit, s->type);
+	printf("\n  segment %u base %#x limit %#x type %#x\n ", s->index, s->base, s->limit,
+	       s->type);
 	for (unsigned i = 0; i < 8; i++)
 		printf(" %x", m->gpr[i]);
 	printf("\n");
@@ -138,7 +144,8 @@ void print_counts(const struct totals *t)
 {
 	for (unsigned o = 0; o < 256; o++)
 		if (t->outcomes[o])
-			printf("%9llu  %s\n", (unsigned long long)t->outcomes[o], outcome_text((u8)o));
+			printf("%9llu  %s\n", (unsigned long long)t->outcomes[o],
+			       outcome_text((u8)o));
 	for (unsigned o = 0; o < 256; o++)
 		if (t->instructions[o])
 			printf("%9llu  %s\n", (unsigned long long)t->instructions[o],

@@ -96,7 +96,11 @@ void gen_caps(const struct gen_world *world, struct vmx_caps *c)
 
 static void mutate(struct gen *g)
 {
-	static const struct { const gen_mutator *of; const unsigned *count; u8 weight; } groups[] = {
+	static const struct {
+		const gen_mutator *of;
+		const unsigned *count;
+		u8 weight;
+	} groups[] = {
 		{ gen_control_mutators, &gen_control_mutator_count, 3 },
 		{ gen_host_mutators, &gen_host_mutator_count, 2 },
 		{ gen_guest_mutators, &gen_guest_mutator_count, 5 },

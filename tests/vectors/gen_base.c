@@ -59,7 +59,8 @@ static void segments(struct gen *g, u32 cs_ar, u32 data_ar, u64 limit, u64 rpl)
 	for (unsigned s = SEG_ES; s <= SEG_GS; s++) {
 		g->v[VF_GUEST_ES_SELECTOR + s] = (s == SEG_CS ? 0x10 : 0x18) | rpl;
 		g->v[VF_GUEST_ES_LIMIT + s] = limit;
-		g->v[VF_GUEST_ES_AR + s] = (s == SEG_CS ? cs_ar : data_ar) | (u32)rpl << AR_DPL_SHIFT;
+		g->v[VF_GUEST_ES_AR + s] = (s == SEG_CS ? cs_ar : data_ar) |
+					   (u32)rpl << AR_DPL_SHIFT;
 	}
 	V(GUEST_LDTR_SELECTOR) = 0x28;
 	V(GUEST_LDTR_LIMIT) = 0xffff;
@@ -137,8 +138,9 @@ static void many_controls(struct gen *g)
 				       PROC2_WBINVD | PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID |
 				       PROC2_SHADOW_VMCS | PROC2_RDSEED | PROC2_EPT_VE |
 				       PROC2_XSAVES | PROC2_TSC_SCALING | PROC2_APIC_ACCESS));
-	gen_exit(g, (u32)(r >> 13) & (EXIT_SAVE_DEBUG | EXIT_ACK_INTERRUPT | EXIT_SAVE_PAT |
-				      EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_LOAD_PERF));
+	gen_exit(g, (u32)(r >> 13) &
+			    (EXIT_SAVE_DEBUG | EXIT_ACK_INTERRUPT | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
+			     EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_LOAD_PERF));
 	gen_entry_control(g, (u32)(r >> 27) & (ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER |
 					       ENTRY_LOAD_PERF));
 	if (V(PIN_CONTROLS) & PIN_PREEMPTION_TIMER)

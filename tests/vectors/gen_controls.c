@@ -51,7 +51,8 @@ static void entry_controls(struct gen *g)
 
 static void cr3_targets(struct gen *g)
 {
-	V(CR3_TARGET_COUNT) = gen_one_in(g, 2) ? gen_below(g, 8) : PICK(g, 255, 256, 260, 0xffffffff);
+	V(CR3_TARGET_COUNT) = gen_one_in(g, 2) ? gen_below(g, 8) :
+						 PICK(g, 255, 256, 260, 0xffffffff);
 }
 
 static void io_bitmaps(struct gen *g)
@@ -273,7 +274,8 @@ static void exit_load(struct gen *g)
 
 static void entry_load(struct gen *g)
 {
-	V(ENTRY_MSR_LOAD_COUNT) = PICK(g, 1, 2, 512, 0x0fffffff, 0x10000000, 0x10000001, 0xffffffff);
+	V(ENTRY_MSR_LOAD_COUNT) = PICK(g, 1, 2, 512, 0x0fffffff, 0x10000000, 0x10000001,
+				       0xffffffff);
 	V(ENTRY_MSR_LOAD_ADDR) = gen_one_in(g, 3) ?
 		gen_too_high(g) - 16 * PICK(g, 1, 2, 3, 512) : gen_physical(g, PAGE(MSRS_BAD), 16);
 }

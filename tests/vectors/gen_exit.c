@@ -23,8 +23,8 @@ static void intercepts(struct gen *g)
 
 	gen_proc(g, (u32)s & (PROC_INVLPG | PROC_MWAIT | PROC_RDPMC | PROC_RDTSC | PROC_CR3_LOAD |
 			      PROC_CR3_STORE | PROC_CR8_LOAD | PROC_CR8_STORE | PROC_MOV_DR |
-			      PROC_MONITOR | PROC_PAUSE | PROC_HLT | PROC_UNCOND_IO | PROC_IO_BITMAPS |
-			      PROC_MSR_BITMAPS));
+			      PROC_MONITOR | PROC_PAUSE | PROC_HLT | PROC_UNCOND_IO |
+			      PROC_IO_BITMAPS | PROC_MSR_BITMAPS));
 	V(EXCEPTION_BITMAP) = r & 1 ? 0xffffffff : r & 2 ? gen_random(g) : 0;
 	V(PF_ERROR_MASK) = r & 4 ? gen_below(g, 32) : 0;
 	V(PF_ERROR_MATCH) = r & 8 ? gen_below(g, 32) : 0;
@@ -54,8 +54,9 @@ static void windows(struct gen *g)
 		gen_proc(g, PROC_NMI_WINDOW);
 	if (gen_one_in(g, 12))
 		gen_proc(g, PROC_MTF);
+	/* An entry asks for no more than VTPR, or not. */
 	if (gen_one_in(g, 3) && (V(PROC_CONTROLS) & PROC_TPR_SHADOW) &&
-	    !(V(PROC2_CONTROLS) & PROC2_VIRTUAL_INTR))	/* an entry asks for no more than VTPR, or not */
+	    !(V(PROC2_CONTROLS) & PROC2_VIRTUAL_INTR))
 		V(TPR_THRESHOLD) = gen_below(g, V(PROC2_CONTROLS) & PROC2_APIC_ACCESS ? 16 : 6);
 }
 
@@ -79,7 +80,8 @@ static void memory(struct gen *g)
 	bool ia32e = V(ENTRY_CONTROLS) & ENTRY_IA32E;
 
 	if (V(PROC2_CONTROLS) & PROC2_EPT) {
-		V(EPT_POINTER) = XPAGE(EPT) | 3 << 3 | (g->caps.ept_vpid & EPTCAP_WB ? MT_WB : MT_UC);
+		V(EPT_POINTER) = XPAGE(EPT) | 3 << 3 |
+				 (g->caps.ept_vpid & EPTCAP_WB ? MT_WB : MT_UC);
 		if (g->caps.ept_vpid & EPTCAP_AD)
 			V(EPT_POINTER) |= gen_random(g) & BIT(6);
 	}
@@ -89,7 +91,8 @@ static void memory(struct gen *g)
 	V(GUEST_RIP) = XA_CODE - V(GUEST_CS_BASE);
 	V(GUEST_RSP) = XA_STACK - V(GUEST_SS_BASE);
 	V(GUEST_CR4) |= gen_random(g) & g->caps.cr4_fixed1 &
-			(CR4_TSD | CR4_DE | CR4_PGE | CR4_PCE | CR4_SMXE | CR4_FSGSBASE | CR4_OSXSAVE);
+			(CR4_TSD | CR4_DE | CR4_PGE | CR4_PCE | CR4_SMXE | CR4_FSGSBASE |
+			 CR4_OSXSAVE);
 	V(GUEST_GDTR_BASE) = XA_GDT;
 	V(GUEST_GDTR_LIMIT) = 0x3f;
 	V(GUEST_IDTR_BASE) = XA_IDT;
@@ -110,12 +113,14 @@ static void events(struct gen *g)
 	V(ENTRY_INTR_INFO) = 0;
 	if (gen_one_in(g, 4)) {
 		gen_event(g);
-		if ((V(ENTRY_INTR_INFO) & INTR_TYPE) == INTR_TYPE_OTHER && !(g->caps.proc.may & PROC_MTF))
+		if ((V(ENTRY_INTR_INFO) & INTR_TYPE) == INTR_TYPE_OTHER &&
+		    !(g->caps.proc.may & PROC_MTF))
 			V(ENTRY_INTR_INFO) = 0;
 		return;
 	}
 	if (gen_one_in(g, 10)) {
-		V(GUEST_INTERRUPTIBILITY) = PICK(g, BLOCKED_BY_STI, BLOCKED_BY_MOV_SS, BLOCKED_BY_NMI);
+		V(GUEST_INTERRUPTIBILITY) = PICK(g, BLOCKED_BY_STI, BLOCKED_BY_MOV_SS,
+						 BLOCKED_BY_NMI);
 		V(GUEST_RFLAGS) |= RFLAGS_IF;
 		return;
 	}

@@ -45,7 +45,8 @@ static const struct instruction instructions[] = {
 	I(PORT, NOTHING, 0xee), I(PORT, NOTHING, 0xef), I(PORT, NOTHING, 0xe4, 0x84),
 	I(PORT, NOTHING, 0xe7, 0x80),			/* OUT */
 	I(PORT, NOTHING, 0x6c), I(PORT, NOTHING, 0xf3, 0x6d),	/* INS */
-	I(PORT, NOTHING, 0x6e), I(PORT, NOTHING, 0xf3, 0x6f), I(PORT, NOTHING, 0x64, 0x6e),	/* OUTS */
+	I(PORT, NOTHING, 0x6e), I(PORT, NOTHING, 0xf3, 0x6f),	/* OUTS */
+	I(PORT, NOTHING, 0x64, 0x6e),
 	I(MSR, NOTHING, 0x0f, 0x32), I(MSR, NOTHING, 0x0f, 0x32),	/* RDMSR */
 	I(MSR, NOTHING, 0x0f, 0x30),			/* WRMSR */
 	I(NONE, NOTHING, 0xf3, 0x90),			/* PAUSE */
@@ -82,13 +83,15 @@ static const struct instruction instructions[] = {
 	I(NONE, NOTHING, 0x0f, 0x37),			/* GETSEC */
 	I(NONE, NOTHING, 0x0f, 0xaa),			/* RSM */
 	I(NONE, NOTHING, 0x0f, 0x0b),			/* UD2 */
-	I(NONE, NOTHING, 0xcc), I(NONE, NOTHING, 0xce), I(NONE, NOTHING, 0xf1),	/* INT3, INTO, INT1 */
+	I(NONE, NOTHING, 0xcc), I(NONE, NOTHING, 0xce),	/* INT3, INTO */
+	I(NONE, NOTHING, 0xf1),				/* INT1 */
 	I(NONE, NOTHING, 0xcd, 0x30), I(NONE, NOTHING, 0xcd, 0x37), I(NONE, NOTHING, 0xcd, 0xff),
 	I(NONE, NOTHING, 0xfb, 0x90, 0x90),		/* STI */
 	I(NONE, NOTHING, 0x9c, 0x9d),			/* PUSHF, POPF */
 	I(REGISTER, NOTHING, 0x8e, 0xd0),		/* MOV to SS */
 	I(REGISTER, NOTHING, 0x8e, 0xd8),		/* MOV to DS */
-	I(REGISTER, NOTHING, 0x8c, 0xd0, 0x8e, 0xd0, 0x0f, 0xa2),	/* MOV SS to itself, CPUID */
+	/* MOV SS to itself, CPUID */
+	I(REGISTER, NOTHING, 0x8c, 0xd0, 0x8e, 0xd0, 0x0f, 0xa2),
 	I(MEMORY, NOTHING, 0x8b, 0x00), I(MEMORY, NOTHING, 0x8b, 0x00),	/* a load */
 	I(MEMORY, NOTHING, 0x89, 0x00), I(MEMORY, NOTHING, 0x89, 0x00),	/* a store */
 	I(MEMORY, NOTHING, 0xf7, 0x30),			/* DIV */
@@ -144,10 +147,11 @@ static void operands(struct gen *g, const struct instruction *i, struct exit_vec
 	x->rdi = XA_DATA;
 	switch ((enum operand)i->operand) {
 	case MEMORY:
-		x->rax = x->rbx = PICK(g, XA_DATA, XA_DATA, XA_READ_ONLY, XA_MISCONFIGURED, XA_ABSENT,
-				       XA_UNMAPPED, XA_DATA + 0xfff, BIT(47), BIT(32));
+		x->rax = x->rbx = PICK(g, XA_DATA, XA_DATA, XA_READ_ONLY, XA_MISCONFIGURED,
+				       XA_ABSENT, XA_UNMAPPED, XA_DATA + 0xfff, BIT(47), BIT(32));
 		if (may_reach_apic(g, i) && gen_one_in(g, 2))
-			x->rax = x->rbx = XA_APIC + PICK(g, 0, 0x20, 0x80, 0xb0, 0x300, 0x310, 0x380);
+			x->rax = x->rbx = XA_APIC +
+					  PICK(g, 0, 0x20, 0x80, 0xb0, 0x300, 0x310, 0x380);
 		x->rcx = r & 3;
 		break;
 	case PORT:
@@ -167,8 +171,8 @@ static void operands(struct gen *g, const struct instruction *i, struct exit_vec
 				      V(GUEST_CR3) | BIT(63), V(GUEST_CR3) | 0x18);
 		break;
 	case CONTROL4:
-		x->rax = V(GUEST_CR4) ^ PICK(g, 0, CR4_PAE, CR4_PGE, CR4_DE, CR4_TSD, CR4_VMXE, CR4_PCIDE,
-					     CR4_SMEP, CR4_OSXSAVE, CR4_PSE, BIT(40));
+		x->rax = V(GUEST_CR4) ^ PICK(g, 0, CR4_PAE, CR4_PGE, CR4_DE, CR4_TSD, CR4_VMXE,
+					     CR4_PCIDE, CR4_SMEP, CR4_OSXSAVE, CR4_PSE, BIT(40));
 		break;
 	case CONTROL8:
 		x->rax = V(GUEST_CS_AR) & AR_L ? gen_below(g, 17) : control0(g);

@@ -55,7 +55,8 @@ static void ept(const struct gen_world *world, u8 *area)
 	entry64(area, XPAGE(EPT), 0, XPAGE_AT(EPT_PDPT) | EPT_ALL);
 	entry64(area, XPAGE(EPT_PDPT), 0, XPAGE_AT(EPT_PD) | EPT_ALL);
 	for (u64 at = world->w[W_SCRATCH] >> 21; at <= last >> 21; at++)
-		entry64(area, XPAGE(EPT_PD), (unsigned)at, at << 21 | BIT(7) | MT_WB << 3 | EPT_ALL);
+		entry64(area, XPAGE(EPT_PD), (unsigned)at,
+			at << 21 | BIT(7) | MT_WB << 3 | EPT_ALL);
 	entry64(area, XPAGE(EPT_PD), 0, XPAGE_AT(EPT_PT) | EPT_ALL);
 	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
 		entry64(area, XPAGE(EPT_PT), pages[i].address >> 12, PAGE_AT(pages[i].page) |
@@ -77,7 +78,8 @@ static void descriptors(u8 *area)
 		u64 type = i % 8 == 7 ? 0 : i & 1 ? 0xef : 0xee;
 		u64 gate = (XA_CODE + 0x100u) | type << 40;
 
-		entry64(area, XPAGE(IDT), i, i % 8 == 4 ? 0xe5ull << 40 | 0x28 << 16 : gate | 0x10 << 16);
+		entry64(area, XPAGE(IDT), i,
+			i % 8 == 4 ? 0xe5ull << 40 | 0x28 << 16 : gate | 0x10 << 16);
 		entry64(area, XPAGE(IDT_LONG), 2 * i, gate | 0x20 << 16);
 	}
 }

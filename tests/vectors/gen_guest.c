@@ -10,7 +10,8 @@ static void cr0(struct gen *g)
 	if (gen_one_in(g, 4))
 		V(GUEST_CR0) ^= BIT(gen_below(g, 64));
 	else
-		V(GUEST_CR0) ^= PICK(g, CR0_PE, CR0_PG, CR0_PE | CR0_PG, CR0_NE, CR0_WP, CR0_CD, CR0_NW);
+		V(GUEST_CR0) ^= PICK(g, CR0_PE, CR0_PG, CR0_PE | CR0_PG, CR0_NE, CR0_WP, CR0_CD,
+				     CR0_NW);
 }
 
 static void cr4(struct gen *g)
@@ -79,8 +80,9 @@ static void pat(struct gen *g)
 static void efer(struct gen *g)
 {
 	gen_entry_control(g, ENTRY_LOAD_EFER);
-	V(GUEST_EFER) ^= gen_below(g, 4) ? PICK(g, EFER_LME, EFER_LMA, EFER_LME | EFER_LMA, EFER_NXE) :
-					    BIT(gen_below(g, 64));
+	V(GUEST_EFER) ^= gen_below(g, 4) ?
+				 PICK(g, EFER_LME, EFER_LMA, EFER_LME | EFER_LMA, EFER_NXE) :
+				 BIT(gen_below(g, 64));
 }
 
 static void selector(struct gen *g)
@@ -130,7 +132,8 @@ static void privilege(struct gen *g)
 	u64 level = gen_below(g, 4);
 	unsigned s = (unsigned)gen_below(g, 6);
 
-	g->v[VF_GUEST_ES_AR + s] = (g->v[VF_GUEST_ES_AR + s] & ~(u64)AR_DPL) | level << AR_DPL_SHIFT;
+	g->v[VF_GUEST_ES_AR + s] = (g->v[VF_GUEST_ES_AR + s] & ~(u64)AR_DPL) |
+				   level << AR_DPL_SHIFT;
 	if (s > SEG_SS && gen_one_in(g, 4))
 		g->v[VF_GUEST_ES_AR + s] |= 11;
 	if (gen_one_in(g, 2))
@@ -227,8 +230,9 @@ static void rip(struct gen *g)
 
 static void rflags(struct gen *g)
 {
-	V(GUEST_RFLAGS) ^= gen_one_in(g, 2) ? PICK(g, RFLAGS_IF, RFLAGS_TF, RFLAGS_VM, RFLAGS_FIXED) :
-					       BIT(gen_below(g, gen_one_in(g, 2) ? 24 : 64));
+	V(GUEST_RFLAGS) ^= gen_one_in(g, 2) ?
+				   PICK(g, RFLAGS_IF, RFLAGS_TF, RFLAGS_VM, RFLAGS_FIXED) :
+				   BIT(gen_below(g, gen_one_in(g, 2) ? 24 : 64));
 }
 
 static void link(struct gen *g)
@@ -320,8 +324,10 @@ static void pdptes_in_memory(struct gen *g)
 const gen_mutator gen_guest_mutators[] = {
 	cr0, cr0, cr4, cr4, cr3, long_mode, debugctl, dr7, sysenter, perf_global, pat, efer, efer,
 	selector, selector, segment_base, segment_base, limit, limit, rights, rights, rights,
-	privilege, privilege, code_type, null_stack, unusable, ldtr, tr, tables, rip, rflags, rflags, link, link,
-	activity, activity, asleep_and_blocked, interruptibility, interruptibility, pending_debug, pending_debug,
+	privilege, privilege, code_type, null_stack, unusable, ldtr, tr, tables, rip, rflags,
+	rflags, link, link,
+	activity, activity, asleep_and_blocked, interruptibility, interruptibility, pending_debug,
+	pending_debug,
 	pdptes, pdptes_in_memory,
 };
 const unsigned gen_guest_mutator_count = ARRAY_SIZE(gen_guest_mutators);

@@ -10,7 +10,8 @@ static void cr0(struct gen *g)
 	if (gen_one_in(g, 4))
 		V(HOST_CR0) |= BIT(32 + gen_below(g, 32));
 	else
-		V(HOST_CR0) ^= gen_one_in(g, 2) ? PICK(g, CR0_PE, CR0_PG, CR0_NE) : BIT(gen_below(g, 32));
+		V(HOST_CR0) ^= gen_one_in(g, 2) ? PICK(g, CR0_PE, CR0_PG, CR0_NE) :
+						  BIT(gen_below(g, 32));
 }
 
 static void cr4(struct gen *g)
@@ -68,8 +69,9 @@ static void pat(struct gen *g)
 static void efer(struct gen *g)
 {
 	gen_exit(g, EXIT_LOAD_EFER);
-	V(HOST_EFER) ^= gen_one_in(g, 2) ? PICK(g, EFER_LME, EFER_LMA, EFER_LME | EFER_LMA, EFER_NXE) :
-					    BIT(gen_below(g, 64));
+	V(HOST_EFER) ^= gen_one_in(g, 2) ?
+				PICK(g, EFER_LME, EFER_LMA, EFER_LME | EFER_LMA, EFER_NXE) :
+				BIT(gen_below(g, 64));
 }
 
 static void selector(struct gen *g)
@@ -91,9 +93,10 @@ static void rip(struct gen *g)
 	if (g->host32)
 		V(HOST_RIP) |= gen_one_in(g, 2) ? BIT(32 + gen_below(g, 32)) : 0;
 	else
-		V(HOST_RIP) = gen_one_in(g, 2) ? PICK(g, WORLD(RIP), WORLD(RIP_LOW), WORLD(RIP_HIGH)) :
-			      PICK(g, BIT(47), ~0ull << 47, BIT(48), BIT(63), WORLD(RIP_LOW) | BIT(47),
-				   WORLD(RIP_HIGH) & ~BIT(63), BIT(63) - 1, WORLD(RIP) | BIT(48)) & ~0xfull;
+		V(HOST_RIP) = gen_one_in(g, 2) ?
+			PICK(g, WORLD(RIP), WORLD(RIP_LOW), WORLD(RIP_HIGH)) :
+			PICK(g, BIT(47), ~0ull << 47, BIT(48), BIT(63), WORLD(RIP_LOW) | BIT(47),
+			     WORLD(RIP_HIGH) & ~BIT(63), BIT(63) - 1, WORLD(RIP) | BIT(48)) & ~0xfull;
 	/* The last two canonical pages are good, and mapped; whatever else is canonical is not. */
 	if (!g->host32 && V(HOST_RIP) == ~0ull << 47)
 		V(HOST_RIP) = WORLD(RIP_HIGH);
@@ -108,6 +111,7 @@ static void size(struct gen *g)
 }
 
 const gen_mutator gen_host_mutators[] = {
-	cr0, cr4, cet, cr3, sysenter, perf_global, pat, efer, selector, selector, base, base, rip, size,
+	cr0, cr4, cet, cr3, sysenter, perf_global, pat, efer, selector, selector, base, base, rip,
+	size,
 };
 const unsigned gen_host_mutator_count = ARRAY_SIZE(gen_host_mutators);

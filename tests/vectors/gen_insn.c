@@ -69,8 +69,9 @@ static u64 target(struct gen *g)
 	u64 page = gen_below(g, 3) ? gen_below(g, 2) : gen_below(g, WINDOW_PAGES);
 
 	if (gen_one_in(g, 12))
-		return PICK(g, BIT(47) - 4, BIT(47) - 1, BIT(47), BIT(48), BIT(63), (~0ull << 47) - 4,
-			    (~0ull << 47) - 1, ~0ull << 48, BIT(63) - 1, WINDOW | BIT(47));
+		return PICK(g, BIT(47) - 4, BIT(47) - 1, BIT(47), BIT(48), BIT(63),
+			    (~0ull << 47) - 4, (~0ull << 47) - 1, ~0ull << 48, BIT(63) - 1,
+			    WINDOW | BIT(47));
 	return WINDOW + page * GEN_PAGE_SIZE +
 	       PICK(g, 0, 0, 8, 0x10, 0xff0, 0xff1, 0xff8, 0xff9, 0xffc, 0xfff);
 }
@@ -78,7 +79,8 @@ static u64 target(struct gen *g)
 /* What is in memory and in RDX, for the instruction to find right or wrong. */
 void gen_insn_operands(struct gen *g, struct insn_vector *x)
 {
-	x->rdx = x->insn <= INSN_VMWRITE ? encoding(g) : PICK(g, 0, 1, 1, 2, 2, 3, 4, BIT(32), BIT(63));
+	x->rdx = x->insn <= INSN_VMWRITE ? encoding(g) :
+					   PICK(g, 0, 1, 1, 2, 2, 3, 4, BIT(32), BIT(63));
 	x->operand[1] = gen_one_in(g, 2) ? 0 : gen_linear(g);
 	switch (x->insn) {
 	case INSN_INVEPT:
@@ -120,12 +122,16 @@ void gen_insn(const struct gen_world *world, uint64_t seed, uint64_t number, str
 	*x = (struct insn_vector){ 0 };
 	x->insn = gen_below(g, 5) ? (enum insn_kind)gen_below(g, INSN_VMLAUNCH) :
 				    (enum insn_kind)gen_below(g, INSN_COUNT);
-	x->form = (enum insn_form)gen_below(g, x->insn <= INSN_VMWRITE ? FORM_COUNT : FORM_REGISTER);
-	x->state = x->insn == INSN_VMXON ? (enum insn_state)(gen_below(g, 4) ? STATE_OFF : STATE_CURRENT) :
-		   gen_below(g, 8) ? STATE_CURRENT : (enum insn_state)gen_below(g, 2);
+	x->form = (enum insn_form)gen_below(g,
+					    x->insn <= INSN_VMWRITE ? FORM_COUNT : FORM_REGISTER);
+	x->state = x->insn == INSN_VMXON ?
+			   (enum insn_state)(gen_below(g, 4) ? STATE_OFF : STATE_CURRENT) :
+		   gen_below(g, 8) ? STATE_CURRENT :
+				     (enum insn_state)gen_below(g, 2);
 	if (x->insn == INSN_VMCALL && x->state == STATE_CURRENT)
 		x->state = STATE_ROOT;	/* the emulator stops where it should fail */
-	if (x->state == STATE_CURRENT && (g->caps.proc2.may & PROC2_SHADOW_VMCS) && gen_one_in(g, 8))
+	if (x->state == STATE_CURRENT && (g->caps.proc2.may & PROC2_SHADOW_VMCS) &&
+	    gen_one_in(g, 8))
 		x->state = STATE_SHADOW;
 	x->user = gen_one_in(g, 24);
 	x->prepared = gen_random(g);
@@ -139,7 +145,8 @@ static void ends_of_pages(u8 *area, void (*each)(u8 *byte, u64 *context), u64 *c
 {
 	for (unsigned page = PAGE_DATA; page < PAGE_DATA + 3; page++)
 		for (unsigned i = 0; i < 64; i++)	/* the first 32 bytes and the last */
-			each(area + page * GEN_PAGE_SIZE + (i < 32 ? i : GEN_PAGE_SIZE - 64 + i), context);
+			each(area + page * GEN_PAGE_SIZE + (i < 32 ? i : GEN_PAGE_SIZE - 64 + i),
+			     context);
 }
 
 static void clear(u8 *byte, u64 *context)

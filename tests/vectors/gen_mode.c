@@ -52,8 +52,10 @@ static const struct { u8 length, bytes[4], digit; } opcodes[INSN_COUNT] = {
 	[INSN_INVVPID] = { 4, { 0x66, 0x0f, 0x38, 0x81 }, 2 },
 	[INSN_VMPTRLD] = { 2, { 0x0f, 0xc7 }, 6 }, [INSN_VMCLEAR] = { 3, { 0x66, 0x0f, 0xc7 }, 6 },
 	[INSN_VMPTRST] = { 2, { 0x0f, 0xc7 }, 7 }, [INSN_VMXON] = { 3, { 0xf3, 0x0f, 0xc7 }, 6 },
-	[INSN_VMLAUNCH] = { 3, { 0x0f, 0x01, 0xc2 }, 0 }, [INSN_VMRESUME] = { 3, { 0x0f, 0x01, 0xc3 }, 0 },
-	[INSN_VMXOFF] = { 3, { 0x0f, 0x01, 0xc4 }, 0 }, [INSN_VMCALL] = { 3, { 0x0f, 0x01, 0xc1 }, 0 },
+	[INSN_VMLAUNCH] = { 3, { 0x0f, 0x01, 0xc2 }, 0 },
+	[INSN_VMRESUME] = { 3, { 0x0f, 0x01, 0xc3 }, 0 },
+	[INSN_VMXOFF] = { 3, { 0x0f, 0x01, 0xc4 }, 0 },
+	[INSN_VMCALL] = { 3, { 0x0f, 0x01, 0xc1 }, 0 },
 };
 
 static unsigned operand_size(enum insn_kind insn)
@@ -83,7 +85,8 @@ static void opcode(struct mode_vector *m)
 static bool address16(struct gen *g, struct mode_vector *m, u32 ea)
 {
 	static const struct { u8 base, index; } forms[] = {
-		{ GPR_RBX, GPR_RSI }, { GPR_RBX, GPR_RDI }, { GPR_RBP, GPR_RSI }, { GPR_RBP, GPR_RDI },
+		{ GPR_RBX, GPR_RSI }, { GPR_RBX, GPR_RDI }, { GPR_RBP, GPR_RSI },
+		{ GPR_RBP, GPR_RDI },
 		{ GPR_RSI, 0 }, { GPR_RDI, 0 }, { GPR_RBP, 0 }, { GPR_RBX, 0 },
 	};
 	unsigned form = (unsigned)gen_below(g, ARRAY_SIZE(forms));

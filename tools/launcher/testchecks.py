@@ -11,6 +11,7 @@ from launcher.testcase import Case, Outcome, folder_for, tail
 LIMIT = 600
 SCRIPTS = (
     ("layers", ["tools/check_layers"], "src/ keeps to its layers"),
+    ("mutants", ["tests/mutants/run", "--check"], "the rules that tests/mutants breaks are there"),
     ("checks-doc", ["tools/gen_checks_doc", "--check"], "docs/entry-checks.md is up to date"),
 )
 

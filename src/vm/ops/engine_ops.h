@@ -66,7 +66,8 @@ static always_inline bool op_gpa1_write(struct vm *vm, gpa1_t a, const void *src
 	return true;
 }
 
-static inline bool op_gpa1_cmpxchg(struct vm *vm, gpa1_t a, unsigned size, u64 *expected, u64 desired)
+static inline bool op_gpa1_cmpxchg(struct vm *vm, gpa1_t a, unsigned size, u64 *expected,
+				   u64 desired)
 {
 	void *p = vm_window_ptr((const struct vm_windows *)vm, a, size, true);
 	u32 old = (u32)*expected;

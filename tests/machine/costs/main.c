@@ -45,7 +45,8 @@ static u64 run_loop(struct vm *vm, const char *name, u32 reason)
 	return vm->regs[R13];
 }
 
-static void l2_cost(struct vm *vm, const char *name, const char *guest, const u8 *handler, u32 reason)
+static void l2_cost(struct vm *vm, const char *name, const char *guest, const u8 *handler,
+		    u32 reason)
 {
 	vm_reset(vm, guest);
 	if (has_ept())
@@ -121,7 +122,8 @@ static void ept_costs(struct vm *vm)
 	figure("l2_ept_violation", pages_cost(vm, "l2_ept_violation") / 512);
 	figure("l2_touch_512_pages_again", pages_cost(vm, "l2_touch_512_pages_again"));
 	map_window(EPT_RWX);
-	figure("l2_touch_512_pages_after_invept", pages_cost(vm, "l2_touch_512_pages_after_invept"));
+	figure("l2_touch_512_pages_after_invept",
+	       pages_cost(vm, "l2_touch_512_pages_after_invept"));
 	must(invept(1, ept_pointer(root)), "INVEPT");
 	figure("l2_touch_512_pages_revalidated", pages_cost(vm, "l2_touch_512_pages_revalidated"));
 }

@@ -82,7 +82,8 @@ static void shifts_and_flags(void)
 	CASE("SHLD", "movq $-1, %%rcx\n\tshldq $4, %%rcx, %%rax", 0x10, 0, 0x10f, 0, CF | SF | ZF);
 	CASE("RCL", "rclq $1, %%rax", 1, 1, 3, 0, CF);
 	CASE("ADC", "adcq $0, %%rax", -1, 1, 0, CF | ZF, CF | ZF | SF | OF);
-	CASE("SBB", "sbbq $0, %%rax", 0x8000000000000000, 1, 0x7fffffffffffffff, OF, CF | ZF | SF | OF);
+	CASE("SBB", "sbbq $0, %%rax", 0x8000000000000000, 1, 0x7fffffffffffffff, OF,
+	     CF | ZF | SF | OF);
 	CASE("ADD to overflow", "addq $1, %%rax", 0x7fffffffffffffff, 0, 0x8000000000000000,
 	     SF | OF, CF | ZF | SF | OF);
 	CASE("NEG", "negq %%rax", 7, 0, -7, CF | SF, CF | ZF | SF | OF);

@@ -35,7 +35,8 @@ void test_legacy(void)
 	      legacy_result[7], legacy_result[8], legacy_result[9], legacy_result[10]);
 	print("task B by a task gate and JMP back: %x\n", legacy_result[11]);
 	print("real mode: interrupt %x, BIOS memory size %s, big segment %s, VMX %u\n",
-	      legacy_result[12], legacy_result[13] >= 600 && legacy_result[13] <= 640 ? "good" : "bad",
+	      legacy_result[12],
+	      legacy_result[13] >= 600 && legacy_result[13] <= 640 ? "good" : "bad",
 	      legacy_result[14] == *(const u32 *)image_start ? "yes" : "no",
 	      legacy_result[15]);
 }

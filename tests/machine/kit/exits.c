@@ -89,7 +89,9 @@ static const struct {
 const char *reason_name(u32 reason)
 {
 	reason &= 0xffff;
-	return reason < ARRAY_SIZE(reasons) && reasons[reason].name ? reasons[reason].name : "UNKNOWN";
+	if (reason >= ARRAY_SIZE(reasons) || !reasons[reason].name)
+		return "UNKNOWN";
+	return reasons[reason].name;
 }
 
 /* INS and OUTS: where in memory; and how it was addressed, where IA32_VMX_BASIC says so. */

@@ -35,7 +35,8 @@ void trap_init(void)
 	u64 limit = sizeof(tss) - 1;
 
 	for (unsigned int i = 0; i < 256; i++)
-		trap_set_gate(i, (u64)trap_stubs + 16 * i, i == 3 || i == 4 || i >= 0x40 ? 3 : 0, 0);
+		trap_set_gate(i, (u64)trap_stubs + 16 * i, i == 3 || i == 4 || i >= 0x40 ? 3 : 0,
+			      0);
 	write_idtr((struct table_register){ sizeof(idt) - 1, (u64)idt });
 
 	tss.rsp[0] = (u64)ring0_stack_top;

@@ -60,7 +60,9 @@ static void set_host(void)
 /* ES CS SS DS FS GS LDTR TR, in the order of their fields */
 static void set_guest_segments(void)
 {
-	static const u32 rights[8] = { 0xc093, 0xa09b, 0xc093, 0xc093, 0x10000, 0x10000, 0x10000, 0x8b };
+	static const u32 rights[8] = {
+		0xc093, 0xa09b, 0xc093, 0xc093, 0x10000, 0x10000, 0x10000, 0x8b,
+	};
 	static const u16 selector[8] = { SEL_DATA, SEL_CODE, SEL_DATA, SEL_DATA, 0, 0, 0, SEL_TSS };
 
 	for (unsigned int i = 0; i < 8; i++) {

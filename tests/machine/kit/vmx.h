@@ -68,7 +68,9 @@ void control_set(u64 field, u32 set);
 void control_clear(u64 field, u32 clear);
 
 /* vm.c */
-enum register_index { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
+enum register_index {
+	RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15,
+};
 
 struct vm {
 	u64 regs[16];		/* the guest's; RSP is in the VMCS */
@@ -118,7 +120,8 @@ void print_exit(const struct vm *vm, u32 reason);
 u64 *ept_new(void);
 void ept_identity(u64 *root, u64 end, u64 page);	/* [0, end) by pages of this size */
 void ept_map(u64 *root, u64 from, u64 to, u64 page, u32 rights);
-u64 *ept_entry(u64 *root, u64 address, u64 page);	/* makes tables and splits pages as needed */
+/* Makes tables, and splits pages, as needed. */
+u64 *ept_entry(u64 *root, u64 address, u64 page);
 u64 ept_pointer(const u64 *root);
 void vm_use_ept(u64 eptp);
 

@@ -10,7 +10,8 @@ struct address_space case_space;
 #define CASE_CODE(name)	extern const u8 name[];
 CASE_CODE(case_call) CASE_CODE(case_jmp) CASE_CODE(case_call_16) CASE_CODE(case_iret)
 CASE_CODE(case_int) CASE_CODE(case_int3) CASE_CODE(case_into) CASE_CODE(case_int1)
-CASE_CODE(case_ud) CASE_CODE(case_vmxoff) CASE_CODE(case_de) CASE_CODE(case_gp) CASE_CODE(case_load_victim)
+CASE_CODE(case_ud) CASE_CODE(case_vmxoff) CASE_CODE(case_de) CASE_CODE(case_gp)
+CASE_CODE(case_load_victim)
 CASE_CODE(case_pf) CASE_CODE(case_nmi) CASE_CODE(case_interrupt) CASE_CODE(case_trace)
 CASE_CODE(case_breakpoints) CASE_CODE(case_again) CASE_CODE(case_set_nt_jmp)
 CASE_CODE(task_jmp_a) CASE_CODE(task_call_d) CASE_CODE(task_call_c)

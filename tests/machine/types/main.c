@@ -20,7 +20,8 @@ static volatile u64 *window(u64 physical)
 
 int main(void)
 {
-	u32 msr = 0x200 + 2 * ((rdmsr(MSR_MTRR_CAP) & 0xff) - 1), bits = cpuid(0x80000008, 0).eax & 0xff;
+	u32 msr = 0x200 + 2 * ((rdmsr(MSR_MTRR_CAP) & 0xff) - 1),
+	    bits = cpuid(0x80000008, 0).eax & 0xff;
 	u64 width = BIT(bits) - 1, old_base = rdmsr(msr), old_mask = rdmsr(msr + 1), i;
 	u32 ones = 0, kept = 0;
 

@@ -188,7 +188,8 @@ static void test_operands(void)
 	vmwrite(GUEST_ES_LIMIT, 0x89abcdef);
 	memory.value = ~0ull;
 	asm volatile("vmread %1, %0" : "=m" (memory.value) : "r" ((u64)GUEST_ES_LIMIT));
-	print("VMREAD to memory: %lx, around it %lu %lu\n", memory.value, memory.before, memory.after);
+	print("VMREAD to memory: %lx, around it %lu %lu\n", memory.value, memory.before,
+	      memory.after);
 	memory.value = 0x7777777712345678;
 	asm volatile("vmwrite %0, %1" : : "m" (memory.value), "r" ((u64)GUEST_RIP));
 	print("VMWRITE from memory: %lx\n", vmread(GUEST_RIP));

@@ -46,8 +46,8 @@ static void test_mtf(struct vm *vm)
 	vmwrite(ENTRY_INTR_INFO, INTR_VALID | INTR_HARDWARE | 6);
 	print("trap flag and an injected exception: ");
 	print_exit(vm, vm_run(vm));
-	print(" in the handler: %s\n", vmread(GUEST_RIP) < (u64)steps || vmread(GUEST_RIP) > (u64)work ?
-	      "yes" : "no");
+	print(" in the handler: %s\n",
+	      vmread(GUEST_RIP) < (u64)steps || vmread(GUEST_RIP) > (u64)work ? "yes" : "no");
 }
 
 static void test_pause_loop(struct vm *vm)

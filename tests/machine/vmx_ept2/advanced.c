@@ -26,7 +26,8 @@ static void one(struct vm *vm, const char *text, const char *code, u64 address)
 static void test_page(struct vm *vm, u64 rights)
 {
 	print("%s, %s, %s\n", rights & PTE_U ? "user" : "supervisor",
-	      rights & PTE_W ? "writable" : "read-only", rights & PTE_NX ? "not executable" : "executable");
+	      rights & PTE_W ? "writable" : "read-only",
+	      rights & PTE_NX ? "not executable" : "executable");
 	allow(1, rights);
 	reset(vm, root);
 	one(vm, "  read", guest_read, linear(1));

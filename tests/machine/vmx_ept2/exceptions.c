@@ -59,8 +59,10 @@ static void one(struct vm *vm, const char *text, const char *code, u64 address)
 	print("%s:", text);
 	reason = run(vm, code, address);
 	if (reason == REASON_VMCALL && seen.vector == VECTOR_VE)
-		print(" #VE at %s, RF %lu CR2 %lx", seen.rip == (u64)code ? "the first instruction" :
-		      seen.rip == address ? "the target" : "another", seen.rflags >> 16 & 1, seen_cr2);
+		print(" #VE at %s, RF %lu CR2 %lx",
+		      seen.rip == (u64)code ? "the first instruction" :
+		      seen.rip == address ? "the target" : "another",
+		      seen.rflags >> 16 & 1, seen_cr2);
 	else if (reason == REASON_VMCALL)
 		print(" %lx", vm->regs[RBX]);
 	else {

@@ -99,8 +99,8 @@ static void test_large(struct vm *vm)
 	*ept_entry(root, WINDOW, size) = ((u64)page_b - offset) | EPT_RWX | EPT_WB | EPT_LARGE;
 	must(invept(1, ept_pointer(root) | EPTP_AD), "INVEPT");
 	show(vm, guest_write, linear((unsigned int)(offset / PAGE_SIZE)) + 0xabc);
-	print(" flags %lx index %lx entry %s\n", *ept_entry(root, WINDOW, size) & EPT_FLAGS, vmread(PML_INDEX),
-	      list[1] == WINDOW + offset ? "right" : "wrong");
+	print(" flags %lx index %lx entry %s\n", *ept_entry(root, WINDOW, size) & EPT_FLAGS,
+	      vmread(PML_INDEX), list[1] == WINDOW + offset ? "right" : "wrong");
 	*ept_entry(root, WINDOW, size) = 0;
 }
 

@@ -18,7 +18,8 @@ asm(".globl guest_read, guest_write, guest_jump\n"
 
 static u64 *filled_page(u64 base)
 {
-	static const u8 code[] = { 0xbb, 0xde, 0xc0, 0, 0, 0x0f, 0x01, 0xc1 };	/* mov $0xc0de, %ebx; vmcall */
+	/* mov $0xc0de, %ebx; vmcall */
+	static const u8 code[] = { 0xbb, 0xde, 0xc0, 0, 0, 0x0f, 0x01, 0xc1 };
 	u64 *page = page_alloc();
 
 	for (u64 i = 0; i < 512; i++)
@@ -117,7 +118,8 @@ void show(struct vm *vm, const char *code, u64 address)
 
 void show_entry(struct vm *vm, const char *text)
 {
-	print("%s: %s\n", text, run(vm, guest_read, (u64)page_a) == NO_EXIT ? outcome_text(vm->entry) : "ok");
+	print("%s: %s\n", text,
+	      run(vm, guest_read, (u64)page_a) == NO_EXIT ? outcome_text(vm->entry) : "ok");
 }
 
 int main(void)

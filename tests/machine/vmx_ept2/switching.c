@@ -36,7 +36,9 @@ static void show_state(const char *code)
 	u64 eptp = vmread(EPTP);
 
 	print(" RIP +%lx", vmread(GUEST_RIP) - (u64)code);
-	print(" EPTP %s", eptp == ept_pointer(root) ? "old" : eptp == ept_pointer(other) ? "new" : "another");
+	print(" EPTP %s", eptp == ept_pointer(root)  ? "old" :
+			  eptp == ept_pointer(other) ? "new" :
+						       "another");
 	print("\n");
 }
 
@@ -77,7 +79,8 @@ static void test_switches(struct vm *vm)
 static void test_failures(struct vm *vm)
 {
 	static const struct { const char *text; u64 clear, set; } bad[] = {
-		{ "memory type", 7, 1 }, { "walk length", 0x38, 0x10 }, { "reserved bits", 0, 0x800 },
+		{ "memory type", 7, 1 }, { "walk length", 0x38, 0x10 },
+		{ "reserved bits", 0, 0x800 },
 		{ "too high", 0, BIT(50) }, { "zero", ~0ull, 0 },
 	};
 

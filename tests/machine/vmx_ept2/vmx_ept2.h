@@ -13,7 +13,8 @@
 #define EPTP_AD	BIT(6)
 #define EPT_FLAGS	((u64)0x300)	/* accessed, dirty */
 
-extern u64 *page_a, *page_b;	/* their words are 0xa000 + n, 0xb000 + n; each ends in VMCALL, see code_at() */
+/* Their words are 0xa000 + n, 0xb000 + n; each ends in VMCALL, see code_at(). */
+extern u64 *page_a, *page_b;
 extern const char guest_read[], guest_write[], guest_jump[];
 
 /* A guest with EPT tables root, where everything but the window is mapped, accessed and dirty. */

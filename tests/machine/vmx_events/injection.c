@@ -16,8 +16,10 @@ static const struct {
 } rows[] = {
 	{ "external interrupt", INTR_EXTERNAL | 0x60, 0, 0, RFLAGS_IF, 0, 0 },
 	{ "external interrupt, IF clear", INTR_EXTERNAL | 0x60, 0, 0, 0, 0, 0 },
-	{ "external interrupt, blocking by STI", INTR_EXTERNAL | 0x60, 0, 0, RFLAGS_IF, BLOCK_STI, 0 },
-	{ "external interrupt, blocking by MOV SS", INTR_EXTERNAL | 0x60, 0, 0, RFLAGS_IF, BLOCK_MOV_SS, 0 },
+	{ "external interrupt, blocking by STI", INTR_EXTERNAL | 0x60, 0, 0, RFLAGS_IF, BLOCK_STI,
+	  0 },
+	{ "external interrupt, blocking by MOV SS", INTR_EXTERNAL | 0x60, 0, 0, RFLAGS_IF,
+	  BLOCK_MOV_SS, 0 },
 	{ "external interrupt, HLT", INTR_EXTERNAL | 0x60, 0, 0, RFLAGS_IF, 0, 1 },
 	{ "NMI", INTR_NMI | 2, 0, 0, 0, 0, 0 },
 	{ "NMI, blocking by MOV SS", INTR_NMI | 2, 0, 0, 0, BLOCK_MOV_SS, 0 },

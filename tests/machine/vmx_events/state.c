@@ -48,7 +48,8 @@ static void test_blocking(struct vm *vm)
 static void test_window(struct vm *vm)
 {
 	static const struct { const char *text; u64 blocking; } rows[] = {
-		{ "window", 0 }, { "window after STI", BLOCK_STI }, { "window after MOV SS", BLOCK_MOV_SS },
+		{ "window", 0 }, { "window after STI", BLOCK_STI },
+		{ "window after MOV SS", BLOCK_MOV_SS },
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {

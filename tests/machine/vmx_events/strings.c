@@ -39,7 +39,8 @@ static const struct row {
 	{ "INS, page not there", g_insb, BUFFER + 5, 0, { 0, EPT_RWX }, 0 },
 	{ "OUTS, page read-only", g_outsb, BUFFER, 0, { EPT_R, EPT_RWX }, 0 },
 	{ "INS, page read-only", g_insb, BUFFER, 0, { EPT_R, EPT_RWX }, 0 },
-	{ "INS over two pages, the second read-only", g_insw, SECOND - 1, 0, { EPT_RWX, EPT_R }, 0 },
+	{ "INS over two pages, the second read-only", g_insw, SECOND - 1, 0, { EPT_RWX, EPT_R },
+	  0 },
 	{ "REP INS into a page not there", g_rep_insb, SECOND - 2, 5, { EPT_RWX, 0 }, 0 },
 	{ "REP OUTS up to a page not there", g_rep_outsb, SECOND - 2, 5, { EPT_RWX, 0 }, 0 },
 	{ "OUTS downwards", g_std, SECOND + 1, 3, { EPT_RWX, EPT_RWX }, 0 },
@@ -47,12 +48,14 @@ static const struct row {
 	{ "INS, #PF", g_insb, UNMAPPED + 0x20, 0, { EPT_RWX, EPT_RWX }, 0 },
 	{ "INS, #PF intercepted", g_insb, UNMAPPED + 0x30, 0, { EPT_RWX, EPT_RWX }, 1 << 14 },
 	{ "OUTS, not canonical", g_outsb, NOT_CANONICAL, 0, { EPT_RWX, EPT_RWX }, 0 },
-	{ "INS, half canonical, #GP intercepted", g_insw, NOT_CANONICAL - 1, 0, { EPT_RWX, EPT_RWX },
+	{ "INS, half canonical, #GP intercepted", g_insw, NOT_CANONICAL - 1, 0,
+	  { EPT_RWX, EPT_RWX },
 	  1 << 13 },
 	{ "OUTS by FS", g_fs, BUFFER - 0x1000, 0, { 0, EPT_RWX }, 0 },
 	{ "32-bit addresses", g_short, 0xffff00000000ull, 0x500000002, { EPT_RWX, EPT_RWX }, 0 },
 	{ "32-bit addresses, INS", g_short_insb, 0, 0, { EPT_RWX, EPT_RWX }, 0 },
-	{ "REP OUTS of nothing, not canonical", g_rep_outsb, NOT_CANONICAL, 0, { EPT_RWX, EPT_RWX }, 0 },
+	{ "REP OUTS of nothing, not canonical", g_rep_outsb, NOT_CANONICAL, 0, { EPT_RWX, EPT_RWX },
+	  0 },
 };
 
 static u64 *pages[2];

@@ -27,9 +27,11 @@ static const struct failure {
 	{ "inject an NMI with vector 3", ENTRY_INTR_INFO, 0, INTR_VALID | INTR_NMI | 3 },
 	{ "inject an exception 32", ENTRY_INTR_INFO, 0, INTR_VALID | INTR_HARDWARE | 32 },
 	{ "inject #GP without error code", ENTRY_INTR_INFO, 0, INTR_VALID | INTR_HARDWARE | 13 },
-	{ "inject #UD with error code", ENTRY_INTR_INFO, 0, INTR_VALID | INTR_ERROR | INTR_HARDWARE | 6 },
+	{ "inject #UD with error code", ENTRY_INTR_INFO, 0,
+	  INTR_VALID | INTR_ERROR | INTR_HARDWARE | 6 },
 	{ "inject reserved bits", ENTRY_INTR_INFO, 0, INTR_VALID | BIT(12) | 0x20 },
-	{ "inject a software interrupt of length 16", ENTRY_INTR_INFO, 0, INTR_VALID | INTR_SOFT_INT | 0x20 },
+	{ "inject a software interrupt of length 16", ENTRY_INTR_INFO, 0,
+	  INTR_VALID | INTR_SOFT_INT | 0x20 },
 	/* host state */
 	{ "host CR0 without PG", HOST_CR0, CR0_PG, 0 },
 	{ "host CR4 without VMXE", HOST_CR4, CR4_VMXE, 0 },

@@ -181,9 +181,11 @@ static void test_features_off(struct vm *vm)
 {
 	static const u16 fields[] = {
 		IO_BITMAP_A, IO_BITMAP_B, MSR_BITMAP, EXIT_MSR_STORE, EXIT_MSR_LOAD, ENTRY_MSR_LOAD,
-		EXECUTIVE_VMCS, VIRTUAL_APIC, APIC_ACCESS, EPTP, VMREAD_BITMAP, VMWRITE_BITMAP, PML_ADDRESS,
+		EXECUTIVE_VMCS, VIRTUAL_APIC, APIC_ACCESS, EPTP, VMREAD_BITMAP, VMWRITE_BITMAP,
+		PML_ADDRESS,
 		CR3_TARGET0, CR3_TARGET1, VMFUNC_CONTROLS, EPTP_LIST, POSTED_VECTOR, TPR_THRESHOLD,
-		PLE_GAP, PLE_WINDOW, GUEST_PDPTE0, GUEST_PDPTE3, HOST_PAT, HOST_EFER, GUEST_PAT, GUEST_EFER,
+		PLE_GAP, PLE_WINDOW, GUEST_PDPTE0, GUEST_PDPTE3, HOST_PAT, HOST_EFER, GUEST_PAT,
+		GUEST_EFER,
 		ENTRY_INTR_ERROR, ENTRY_INSN_LENGTH, VPID,
 	};
 	unsigned int ran = 0;
@@ -200,7 +202,8 @@ static void test_features_off(struct vm *vm)
 		ran += vm_run(vm) == REASON_VMCALL;
 		vmwrite(fields[i], old);
 	}
-	print("odd values with the features off: %u of %u run\n", ran, (unsigned int)ARRAY_SIZE(fields));
+	print("odd values with the features off: %u of %u run\n", ran,
+	      (unsigned int)ARRAY_SIZE(fields));
 }
 
 static void test_features_on(struct vm *vm)

@@ -81,7 +81,8 @@ static void test_entries(struct vm *vm)
 	send_init();
 	print("INIT, #UD injected: ");
 	print_exit(vm, vm_run(vm));
-	print(" delivered: %u\n", vmread(GUEST_RIP) == gate_offset(6) && !(vmread(ENTRY_INTR_INFO) & INTR_VALID));
+	print(" delivered: %u\n",
+	      vmread(GUEST_RIP) == gate_offset(6) && !(vmread(ENTRY_INTR_INFO) & INTR_VALID));
 }
 
 static void test_vmxoff(void)

@@ -57,7 +57,8 @@ static void make_vm(unsigned int i, u64 *root)
 static void complain(unsigned int i, const char *what, u64 is, u64 should)
 {
 	if (wrong++ < 10)
-		print("VM %u, turn %lu: %s is %lx and should be %lx\n", i, turns[i], what, is, should);
+		print("VM %u, turn %lu: %s is %lx and should be %lx\n", i, turns[i], what, is,
+		      should);
 }
 
 static void run_vm(unsigned int i)

@@ -32,7 +32,8 @@ static void test_promises(void)
 			print(" %s", promises[i].name);
 		write_cr4(cr4);
 	}
-	if (leaves >= 7 && (cpuid(7, 0).ebx >> 10 & 1) && !TRY("invpcid %4, %3", "r" (2ul), "m" (all)))
+	if (leaves >= 7 && (cpuid(7, 0).ebx >> 10 & 1) &&
+	    !TRY("invpcid %4, %3", "r" (2ul), "m" (all)))
 		print(" INVPCID");
 	print("\n");
 }

@@ -63,8 +63,8 @@ static void show(struct vm *vm, const char *text)
 	print("%s: ", text);
 	print_exit(vm, reason);
 	print(" rbx=%lx rsi=%lx status=%lx posted=%lx on=%lx\n", vm->regs[RBX], vm->regs[RSI],
-	      vmread(GUEST_INTR_STATUS), descriptor[0] | descriptor[1] | descriptor[2] | descriptor[3],
-	      descriptor[4]);
+	      vmread(GUEST_INTR_STATUS),
+	      descriptor[0] | descriptor[1] | descriptor[2] | descriptor[3], descriptor[4]);
 }
 
 static void test_delivery(struct vm *vm)

@@ -18,7 +18,8 @@ static const struct {
 	u16 field;
 	u64 bits;	/* those that may change */
 } fields[] = {
-	{ PIN_CONTROLS, 0x17f }, { PRIMARY_CONTROLS, 0xfffffffb }, { SECONDARY_CONTROLS, 0x01111ff1 },
+	{ PIN_CONTROLS, 0x17f }, { PRIMARY_CONTROLS, 0xfffffffb },
+	{ SECONDARY_CONTROLS, 0x01111ff1 },
 	{ EXIT_CONTROLS, 0x3c8204 }, { ENTRY_CONTROLS, 0xc204 },
 	{ CR3_TARGET_COUNT, 0x1f }, { ENTRY_INTR_INFO, 0x80000fff }, { ENTRY_INTR_ERROR, 0x7fff },
 	{ ENTRY_INSN_LENGTH, 0x1f }, { TPR_THRESHOLD, 0x1f }, { VPID, 0xffff },
@@ -26,18 +27,24 @@ static const struct {
 	{ HOST_ES, 0xffff }, { HOST_CS, 0xffff }, { HOST_SS, 0xffff }, { HOST_TR, 0xffff },
 	{ GUEST_ES, 0xffff }, { GUEST_CS, 0xffff }, { GUEST_SS, 0xffff }, { GUEST_DS, 0xffff },
 	{ GUEST_FS, 0xffff }, { GUEST_LDTR, 0xffff }, { GUEST_TR, 0xffff },
-	{ GUEST_ES_LIMIT, 0xffffffff }, { GUEST_CS_LIMIT, 0xffffffff }, { GUEST_SS_LIMIT, 0xffffffff },
+	{ GUEST_ES_LIMIT, 0xffffffff }, { GUEST_CS_LIMIT, 0xffffffff },
+	{ GUEST_SS_LIMIT, 0xffffffff },
 	{ GUEST_LDTR_LIMIT, 0xffffffff }, { GUEST_TR_LIMIT, 0xffffffff },
 	{ GUEST_GDTR_LIMIT, 0xffffffff }, { GUEST_IDTR_LIMIT, 0xffffffff },
-	{ GUEST_ES_RIGHTS, 0xffffffff }, { GUEST_CS_RIGHTS, 0xffffffff }, { GUEST_SS_RIGHTS, 0xffffffff },
-	{ GUEST_DS_RIGHTS, 0xffffffff }, { GUEST_FS_RIGHTS, 0xffffffff }, { GUEST_LDTR_RIGHTS, 0xffffffff },
-	{ GUEST_TR_RIGHTS, 0xffffffff }, { GUEST_INTERRUPTIBILITY, 0xfffffffb }, { GUEST_ACTIVITY, 5 },
+	{ GUEST_ES_RIGHTS, 0xffffffff }, { GUEST_CS_RIGHTS, 0xffffffff },
+	{ GUEST_SS_RIGHTS, 0xffffffff },
+	{ GUEST_DS_RIGHTS, 0xffffffff }, { GUEST_FS_RIGHTS, 0xffffffff },
+	{ GUEST_LDTR_RIGHTS, 0xffffffff },
+	{ GUEST_TR_RIGHTS, 0xffffffff }, { GUEST_INTERRUPTIBILITY, 0xfffffffb },
+	{ GUEST_ACTIVITY, 5 },
 	{ GUEST_SYSENTER_CS, 0xffffffff }, { GUEST_CR0, ~0ull }, { GUEST_CR3, ~0ull },
-	{ GUEST_CR4, ~0ull }, { GUEST_ES_BASE, ~0ull }, { GUEST_CS_BASE, ~0ull }, { GUEST_SS_BASE, ~0ull },
+	{ GUEST_CR4, ~0ull }, { GUEST_ES_BASE, ~0ull }, { GUEST_CS_BASE, ~0ull },
+	{ GUEST_SS_BASE, ~0ull },
 	{ GUEST_FS_BASE, ~0ull }, { GUEST_LDTR_BASE, ~0ull }, { GUEST_TR_BASE, ~0ull },
 	{ GUEST_GDTR_BASE, ~0ull }, { GUEST_IDTR_BASE, ~0ull }, { GUEST_DR7, ~0ull },
 	{ GUEST_RFLAGS, ~0ull }, { GUEST_PENDING_DEBUG, ~0ull }, { GUEST_SYSENTER_ESP, ~0ull },
-	{ GUEST_SYSENTER_EIP, ~0ull }, { VMCS_LINK, ~0ull }, { GUEST_PAT, ~0ull }, { GUEST_EFER, ~0ull },
+	{ GUEST_SYSENTER_EIP, ~0ull }, { VMCS_LINK, ~0ull }, { GUEST_PAT, ~0ull },
+	{ GUEST_EFER, ~0ull },
 };
 
 asm("guest: push %rax; nop; cpuid");
@@ -62,7 +69,8 @@ static void make_ept(struct vm *vm)
 	for (address = (u64)vm->stack; address < (u64)vm->stack + GUEST_STACK; address += PAGE_SIZE)
 		ept_map(root, address, address, PAGE_SIZE, EPT_RWX);
 	for (unsigned int i = 0; i < 6; i++)	/* the page tables: accessed and dirty flags */
-		ept_map(root, (u64)pml4 + i * PAGE_SIZE, (u64)pml4 + i * PAGE_SIZE, PAGE_SIZE, EPT_RWX);
+		ept_map(root, (u64)pml4 + i * PAGE_SIZE, (u64)pml4 + i * PAGE_SIZE, PAGE_SIZE,
+			EPT_RWX);
 }
 
 static void reset(struct vm *vm)

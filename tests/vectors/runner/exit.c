@@ -24,7 +24,8 @@ static void write_dr7(u64 v)
 static void look(void)
 {
 	static const u32 msrs[] = {
-		MSR_EFER, MSR_PAT, MSR_DEBUGCTL, MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+		MSR_EFER, MSR_PAT, MSR_DEBUGCTL, MSR_SYSENTER_CS, MSR_SYSENTER_ESP,
+		MSR_SYSENTER_EIP,
 		GEN_MSR,
 	};
 

@@ -6,7 +6,8 @@
 
 /* world.c: finds out what the machine is, and makes it so that any legal host state can be left. */
 void world_make(struct gen_world *world);
-void world_restore(const struct gen_world *world);	/* control registers and MSRs, after an exit */
+/* Control registers and MSRs, after an exit. */
+void world_restore(const struct gen_world *world);
 
 /* enter.S */
 u64 entry_run(u64 resume);
