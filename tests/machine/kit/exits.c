@@ -226,3 +226,14 @@ void print_exit(const struct vm *vm, u32 reason)
 	if (fields & INFO)
 		print(" info=%x", instruction_info(reason));
 }
+
+void print_rbx_or_exit(const struct vm *vm, u32 reason)
+{
+	if (reason == REASON_VMCALL) {
+		print(" %lx", vm->regs[RBX]);
+		return;
+	}
+	print(" [");
+	print_exit(vm, reason);
+	print("]");
+}

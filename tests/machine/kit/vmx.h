@@ -109,6 +109,8 @@ void vm_set_mode(const struct guest_mode *m, u32 code_base);
 const char *reason_name(u32 reason);
 /* The reason and every exit-information field that the SDM defines for it; no line end. */
 void print_exit(const struct vm *vm, u32 reason);
+/* RBX of a guest that ends with VMCALL; of another, its exit in brackets. */
+void print_rbx_or_exit(const struct vm *vm, u32 reason);
 
 /* ept.c: tables that map an address to itself unless told otherwise */
 #define EPT_R		1u

@@ -28,13 +28,7 @@ void show_access(struct vm *vm, const char *code, u64 address)
 	vm->regs[RBX] = 0;
 	vm->regs[RSI] = address;
 	reason = vm_run(vm);
-	if (reason == REASON_VMCALL) {
-		print(" %lx", vm->regs[RBX]);
-		return;
-	}
-	print(" [");
-	print_exit(vm, reason);
-	print("]");
+	print_rbx_or_exit(vm, reason);
 }
 
 void invalidate(const u64 *root)

@@ -107,13 +107,7 @@ void show(struct vm *vm, const char *code, u64 address)
 {
 	u32 reason = run(vm, code, address);
 
-	if (reason == REASON_VMCALL) {
-		print(" %lx", vm->regs[RBX]);
-		return;
-	}
-	print(" [");
-	print_exit(vm, reason);
-	print("]");
+	print_rbx_or_exit(vm, reason);
 }
 
 void show_entry(struct vm *vm, const char *text)
