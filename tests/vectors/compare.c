@@ -8,6 +8,7 @@
  * Exit status: 0 as it must be, 1 not so, 2 a report is no good.
  */
 #include "compare_print.h"
+#include "compare_real.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -187,6 +188,27 @@ static void judge_exit(struct judge *j, struct totals *t, u64 seed, u64 number, 
 			print_exit(j, seed, number, &x, r.outcome);
 }
 
+static void judge_real(struct judge *j, struct totals *t, u64 seed, u64 number, FILE *f, u32 *sum)
+{
+	struct real_outcome wanted, got;
+	struct real_vector x;
+	u32 *word = (u32 *)&got;
+	bool ends;
+
+	(void)j;
+	gen_real_vector(seed, number, &x);
+	*sum = gen_real_sum(*sum, &x);
+	for (unsigned i = 0; i < REAL_OUTCOME_WORDS; i++)
+		if (fscanf(f, "%x", &word[i]) != 1)
+			bad("an outcome of real mode that is none");
+	if (next_byte(f) != '\n')
+		bad("an outcome of real mode that is too long");
+	ends = real_judge(&x, &wanted);
+	t->vectors++;
+	if ((!ends || memcmp(&wanted, &got, sizeof(got))) && t->unexplained++ < MOST_SHOWN)
+		print_real(seed, number, &x, &got, &wanted);
+}
+
 static const struct kind {
 	const char *name;
 	void (*init)(const struct gen_world *world);
@@ -196,6 +218,7 @@ static const struct kind {
 	{ "entries", NULL, judge_entry, NULL },
 	{ "exits", exit_l1_init, judge_exit, exit_l1_end },
 	{ "instructions", insn_l1_init, judge_insn, insn_l1_end },
+	{ "real", NULL, judge_real, NULL },
 	{ "modes", insn_l1_init, judge_mode, insn_l1_end },
 };
 

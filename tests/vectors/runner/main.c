@@ -2,7 +2,8 @@
  * Executes vectors with the machine's own VMX and writes what became of each, a
  * few bytes apiece, to port 0xE9. Command line: seed=S from=N, and how many of each
  * kind: entries=N, exits=N for those of gen_exit.h, instructions=N for those of
- * gen_insn.h, modes=N for those of gen_mode.h. It judges nothing.
+ * gen_insn.h, modes=N for those of gen_mode.h, real=N for those of gen_real.h. It judges
+ * nothing.
  */
 #include "runner.h"
 
@@ -57,6 +58,7 @@ int main(void)
 	must(vmxon(world.w[W_SCRATCH] + PAGE_VMXON * PAGE_SIZE), "VMXON");
 	run_kind("entries", entries_run);
 	run_kind("exits", exits_run);
+	run_kind("real", real_run);
 	run_kind("instructions", insn_run);	/* leaves the machine changed */
 	run_kind("modes", modes_run);
 	return 0;

@@ -32,6 +32,8 @@ void exits_run(const struct gen_world *world, u64 seed, u64 from, u64 count);
 void insn_init(const struct gen_world *world);
 void insn_bring_into(enum insn_state state);	/* from VMX operation, or from where it left */
 void insn_put_outcome(struct insn_outcome o);
+/* real.c: the vectors of gen_real.h; leaves VMX operation for them */
+void real_run(const struct gen_world *world, u64 seed, u64 from, u64 count);
 /* mode.c: the vectors of gen_mode.h; the last ones. */
 void modes_run(const struct gen_world *world, u64 seed, u64 from, u64 count);
 /* insn.c: the vectors of gen_insn.h; VMX operation must be on. */
