@@ -37,7 +37,7 @@ $(BUILD)/obj/%.o: src/% Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_L0) $(CPPFLAGS_L0) -MMD -MP -c -o $@ $<
 
-# BUILD as seen from tests/unit; not absolute if it need not be, for make knows no names with blanks.
+# BUILD as seen from tests/unit; not absolute if it need not be: make knows no names with blanks.
 BELOW := $(if $(filter /%,$(BUILD)),,../../)$(BUILD)
 
 unit:

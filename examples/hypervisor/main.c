@@ -176,7 +176,8 @@ static void answer_cpuid(u64 *regs)
 		regs[RDX] = 0x72657079;
 		return;
 	}
-	asm volatile("cpuid" : "+a" (regs[RAX]), "+c" (regs[RCX]), "=b" (regs[RBX]), "=d" (regs[RDX]));
+	asm volatile("cpuid" : "+a" (regs[RAX]), "+c" (regs[RCX]), "=b" (regs[RBX]),
+		     "=d" (regs[RDX]));
 }
 
 void main(void)

@@ -42,7 +42,9 @@ struct ept02 {
 	u64 stamp;		/* changes when hardware may have cached what no longer holds */
 	u64 last_used;
 	u32 lost;		/* tables whose place a large page took */
-	/* The table of small pages that was used last, if it is open still, and an address in it. */
+	/*
+	 * The table of small pages that was used last, if it is open still, and an address in it.
+	 */
 	u64 *near;
 	struct mmu_note *near_note;
 	gpa2_t near_gpa2;

@@ -1,8 +1,8 @@
 /*
- * EPT violations and misconfigurations of L2. Those that L1's tables cause are
- * L1's, or a #VE of L2's where L1 wants that; where ept02 only lacks what both levels give, or ept01 is at fault, L2
- * goes on as if nothing had been.
- * Source: SDM 3C "EPT Violations", "Exit Qualification for EPT Violations".
+ * EPT violations and misconfigurations of L2. Those that L1's tables cause are L1's, or a #VE of
+ * L2's where L1 wants that; where ept02 only lacks what both levels give, or ept01 is at fault, L2
+ * goes on as if nothing had been. Source: SDM 3C "EPT Violations", "Exit Qualification for EPT
+ * Violations".
  */
 #include "nested/engine.h"
 

@@ -1,6 +1,6 @@
 /*
- * The handler of INT 15h that bios_map.c puts at the start of a page. Real mode; it uses the caller's
- * stack and answers three ways to ask for the size of memory. ACPI "INT 15H, E820H".
+ * The handler of INT 15h that bios_map.c puts at the start of a page. Real mode; it uses the
+ * caller's stack and answers three ways to ask for the size of memory. ACPI "INT 15H, E820H".
  */
 #define AT(label) (label - bios_int15)
 #define SMAP 0x534d4150

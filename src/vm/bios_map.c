@@ -1,7 +1,7 @@
 /*
- * See bios_map.h; the handler itself is bios_int15.S. The page lies at the end of base memory, whose size
- * (INT 12h) shrinks by it, as for what the BIOS keeps there itself. L1 owns the page like any other: by
- * writing there it harms nobody else.
+ * See bios_map.h; the handler itself is bios_int15.S. The page lies at the end of base memory,
+ * whose size (INT 12h) shrinks by it, as for what the BIOS keeps there itself. L1 owns the page
+ * like any other: by writing there it harms nobody else.
  */
 #include "vm/bios_map.h"
 

@@ -56,7 +56,9 @@ static inline u64 *op_table(struct vm *vm, hpa_t page)
 	return (u64 *)(void *)(m->ram + page.v);
 }
 
-/* The part of [a, a+len) in a's page, as bytes of the array; NULL: no memory, or not these rights. */
+/*
+ * The part of [a, a+len) in a's page, as bytes of the array; NULL: no memory, or not these rights.
+ */
 static inline u8 *host_gpa1(struct vm *vm, gpa1_t a, size_t *len, u64 perms)
 {
 	struct host_memory *m = host_memory_of(vm);

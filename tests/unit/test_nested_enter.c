@@ -22,7 +22,10 @@ static void assert_failed(struct outcome o, u32 reason, u64 qualification)
 	assert_int_equal(FX01(&f, GUEST_RIP), FX12_READ(&f, HOST_RIP));
 }
 
-/* nested.checks=all: nothing of a bad state reaches the processor, not even one that would enter it. */
+/*
+ * nested.checks=all: nothing of a bad state reaches the processor, not even one that would enter
+ * it.
+ */
 static void all_checks_before_the_entry(void **state)
 {
 	(void)state;

@@ -126,8 +126,9 @@ static void each_reason_has_one_owner(void **state)
 			enum nested_verdict verdict, expect = NESTED_REFLECTED;
 
 			fx_vmwrite_bits(&f, VF_PIN_CONTROLS, PIN_NMI, asked ? PIN_NMI : 0);
-			fx_vmwrite_bits(&f, VF_PROC_CONTROLS, PROC_UNCOND_IO | PROC_MSR_BITMAPS | PROC_MTF,
-				 asked ? PROC_UNCOND_IO | PROC_MTF : PROC_MSR_BITMAPS);
+			fx_vmwrite_bits(&f, VF_PROC_CONTROLS,
+					PROC_UNCOND_IO | PROC_MSR_BITMAPS | PROC_MTF,
+					asked ? PROC_UNCOND_IO | PROC_MTF : PROC_MSR_BITMAPS);
 			FX12_WRITE(&f, MSR_BITMAP, FX_PAGE(2));
 			FX12_WRITE(&f, EXCEPTION_BITMAP, asked ? ~0u : 0);
 			fx_enter(&f);

@@ -28,7 +28,9 @@ static void allow(u64 bitmap, u32 encoding)
 	fx_l1_writes(&f, bitmap + encoding / 8, &byte, 1);
 }
 
-/* L1 has VMCS(0) current, and shadow VMCSs at SHADOW and OTHER; L2 may read RIP and ES, write RIP. */
+/*
+ * L1 has VMCS(0) current, and shadow VMCSs at SHADOW and OTHER; L2 may read RIP and ES, write RIP.
+ */
 static void start(void)
 {
 	fx_start(&f, B64, true);

@@ -1,4 +1,6 @@
-/* nested/merge.c: the time-stamp counter of L2, which offsets and multipliers of two levels make. */
+/*
+ * nested/merge.c: the time-stamp counter of L2, which offsets and multipliers of two levels make.
+ */
 #include "engine_fixture.h"
 
 static struct fx f;

@@ -95,7 +95,8 @@ static bool has_operand(const struct other *o)
 
 		if (o->op[i].type != ZYDIS_OPERAND_TYPE_MEMORY)
 			continue;
-		offset = (u32)mem->disp.value + value_of(mem->base) + value_of(mem->index) * mem->scale;
+		offset = (u32)mem->disp.value + value_of(mem->base) +
+			 value_of(mem->index) * mem->scale;
 		if (o->insn.address_width == 16)
 			offset = (u16)offset;
 		if (!real_is_memory(&r) || r.seg != ZydisRegisterGetId(mem->segment) ||

@@ -142,8 +142,10 @@ static void handlers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(return_addresses, setup), cmocka_unit_test_setup(tables, setup),
-		cmocka_unit_test_setup(double_faults, setup), cmocka_unit_test_setup(stacks, setup),
+		cmocka_unit_test_setup(return_addresses, setup),
+		cmocka_unit_test_setup(tables, setup),
+		cmocka_unit_test_setup(double_faults, setup),
+		cmocka_unit_test_setup(stacks, setup),
 		cmocka_unit_test_setup(handlers, setup),
 	};
 

@@ -38,7 +38,9 @@ static inline bool judge_same(u8 wanted, u8 got)
 	return wanted == got || (wanted == OUTCOME_ENTERS && got >= OUTCOME_ENTERED);
 }
 
-/* compare_departures.c. The row that lets check id of this field pass or come out otherwise, or -1. */
+/*
+ * compare_departures.c. The row that lets check id of this field pass or come out otherwise, or -1.
+ */
 int departure_of_check(const struct judge *j, enum check_id id, unsigned field, u8 *outcome);
 /* The row of a refusal that is none of the SDM's, or -1. */
 int departure_refusal(const struct judge *j, u8 got);

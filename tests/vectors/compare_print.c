@@ -76,8 +76,8 @@ void print_exit(struct judge *j, u64 seed, u64 number, const struct exit_vector 
 	u64 base[VF_COUNT];
 
 	printf("seed %llu exit %llu: %s; RAX=%#llx RCX=%#llx RDX=%#llx code",
-	       (unsigned long long)seed, (unsigned long long)number, outcome_text(outcome), (unsigned long long)x->rax,
-	       (unsigned long long)x->rcx, (unsigned long long)x->rdx);
+	       (unsigned long long)seed, (unsigned long long)number, outcome_text(outcome),
+	       (unsigned long long)x->rax, (unsigned long long)x->rcx, (unsigned long long)x->rdx);
 	for (unsigned i = 0; i < 8; i++)
 		printf(" %02x", x->code[i]);
 	printf("\n");

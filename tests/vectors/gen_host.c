@@ -94,9 +94,11 @@ static void rip(struct gen *g)
 		V(HOST_RIP) |= gen_one_in(g, 2) ? BIT(32 + gen_below(g, 32)) : 0;
 	else
 		V(HOST_RIP) = gen_one_in(g, 2) ?
-			PICK(g, WORLD(RIP), WORLD(RIP_LOW), WORLD(RIP_HIGH)) :
-			PICK(g, BIT(47), ~0ull << 47, BIT(48), BIT(63), WORLD(RIP_LOW) | BIT(47),
-			     WORLD(RIP_HIGH) & ~BIT(63), BIT(63) - 1, WORLD(RIP) | BIT(48)) & ~0xfull;
+				      PICK(g, WORLD(RIP), WORLD(RIP_LOW), WORLD(RIP_HIGH)) :
+				      PICK(g, BIT(47), ~0ull << 47, BIT(48), BIT(63),
+					   WORLD(RIP_LOW) | BIT(47), WORLD(RIP_HIGH) & ~BIT(63),
+					   BIT(63) - 1, WORLD(RIP) | BIT(48)) &
+					      ~0xfull;
 	/* The last two canonical pages are good, and mapped; whatever else is canonical is not. */
 	if (!g->host32 && V(HOST_RIP) == ~0ull << 47)
 		V(HOST_RIP) = WORLD(RIP_HIGH);

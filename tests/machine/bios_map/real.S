@@ -1,6 +1,7 @@
 /*
- * Asks the BIOS for the memory's size, in real mode, in each way there is: bios_answers[] are E820's,
- * 24 bytes apart, and bios_result[] AX of INT 12h, AX and BX of E801h, AX of 88h, and EAX of an unknown call.
+ * Asks the BIOS for the memory's size, in real mode, in each way there is: bios_answers[] are
+ * E820's, 24 bytes apart, and bios_result[] AX of INT 12h, AX and BX of E801h, AX of 88h, and EAX
+ * of an unknown call.
  */
 #include "macros.h"
 

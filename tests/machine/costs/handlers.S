@@ -1,6 +1,7 @@
 /*
- * The least that a hypervisor does at an exit. Guest and host share their registers: the handlers use
- * RAX and RDX alone. An exit that is not expected goes to the kit's vm_exit, which returns to C.
+ * The least that a hypervisor does at an exit. Guest and host share their registers: the handlers
+ * use RAX and RDX alone. An exit that is not expected goes to the kit's vm_exit, which returns to
+ * C.
  */
 	.text
 	.macro CHECK_REASON

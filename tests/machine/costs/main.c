@@ -1,8 +1,8 @@
 /*
  * What things cost, in ticks of the TSC: mean of many repetitions, loop included. Under an emulator
- * whose TSC counts instructions the figures are exact and the same every time.
- * L1 here is minimal: its handler (handlers.S) reads what it needs, moves RIP and resumes, so that the
- * figures are nearly those of the layer below.
+ * whose TSC counts instructions the figures are exact and the same every time. L1 here is minimal:
+ * its handler (handlers.S) reads what it needs, moves RIP and resumes, so that the figures are
+ * nearly those of the layer below.
  */
 #include "vmx.h"
 
@@ -13,7 +13,10 @@ extern const u8 on_instruction[], on_ud[], on_vmcall_inject[], on_ept_violation[
 extern u64 window_table[512];
 extern u32 expected_reason;
 
-/* The guest leaves the ticks of its loop in R13 and ends by an exit that the handler does not expect. */
+/*
+ * The guest leaves the ticks of its loop in R13 and ends by an exit that the handler does not
+ * expect.
+ */
 #define GUEST_LOOP(id, op, end)						\
 	asm("guest_" #id ": rdtsc; shl $32, %rdx; or %rdx, %rax; mov %rax, %r12;"	\
 	    "mov $1000, %r15d; 1:" op "; dec %r15d; jnz 1b;"		\

@@ -1,6 +1,6 @@
 /*
- * What excursion.S found out in 32-bit protected mode and in real mode, as lines. Prepares its tasks'
- * descriptors and copies the 16-bit code below 64 KiB.
+ * What excursion.S found out in 32-bit protected mode and in real mode, as lines. Prepares its
+ * tasks' descriptors and copies the 16-bit code below 64 KiB.
  */
 #include "cpu.h"
 #include "legacy.h"

@@ -65,7 +65,10 @@ void report_boot(void);	/* report.c */
 
 /* paging.c */
 extern u64 pml4[], pdpt[], pd[];	/* start.S: one, one, and four pages of tables */
-/* Maps the GiB at `base`, from 4 GiB on, to itself in supervisor pages of 2 MiB; its page directory. */
+/*
+ * Maps the GiB at `base`, from 4 GiB on, to itself in supervisor pages of 2 MiB; its page
+ * directory.
+ */
 u64 *window_open(u64 base);
 
 /* trap.c */

@@ -1,6 +1,6 @@
 /*
- * The kit's page tables beyond its 4 GiB: nothing is mapped there until a test opens a GiB of it, in
- * most tests as a window whose guest-physical addresses EPT leads somewhere.
+ * The kit's page tables beyond its 4 GiB: nothing is mapped there until a test opens a GiB of it,
+ * in most tests as a window whose guest-physical addresses EPT leads somewhere.
  */
 #include "cpu.h"
 

@@ -55,7 +55,9 @@ const char *outcome_text(struct outcome o);
 u64 vmread(u64 field);
 void vmwrite(u64 field, u64 value);
 void must(struct outcome o, const char *what);
-/* What this CPU lacks, a control or a field: noted in `missing` and left out, if that is tolerated. */
+/*
+ * What this CPU lacks, a control or a field: noted in `missing` and left out, if that is tolerated.
+ */
 extern bool tolerate_missing, missing;
 static inline bool has_ept(void)
 {
@@ -87,7 +89,9 @@ void vm_init(struct vm *vm);
 /* The same state again in the current VMCS, for the next case. */
 void vm_reset(struct vm *vm, const void *rip);
 #define NO_EXIT	0xffffffffu
-/* Enters the guest; the exit reason (bit 31: entry failure), or NO_EXIT if the entry failed early. */
+/*
+ * Enters the guest; the exit reason (bit 31: entry failure), or NO_EXIT if the entry failed early.
+ */
 u32 vm_run(struct vm *vm);
 void vm_skip(void);			/* the instruction that caused the exit */
 void vm_load(struct vm *vm);		/* makes its VMCS current */

@@ -1,7 +1,7 @@
 /*
- * Memory types that change while L0's tables for L1's memory are full: L1 looks for devices all over
- * the physical address space, as on a CPU without 1-GiB pages costs L0 a table for each GiB, and
- * writes MTRRs, for which L0 must split pages.
+ * Memory types that change while L0's tables for L1's memory are full: L1 looks for devices all
+ * over the physical address space, as on a CPU without 1-GiB pages costs L0 a table for each GiB,
+ * and writes MTRRs, for which L0 must split pages.
  */
 #include "cpu.h"
 

@@ -1,7 +1,7 @@
 /*
- * VMX abort: a VM exit that cannot load what the VMM's MSR-load list says. The CPU shuts down, so the test says
- * that it is done before, and nothing may follow. SDM: VMX Aborts; Loading MSRs.
- * Not for the bare emulator, which shuts down, too, and does not end.
+ * VMX abort: a VM exit that cannot load what the VMM's MSR-load list says. The CPU shuts down, so
+ * the test says that it is done before, and nothing may follow. SDM: VMX Aborts; Loading MSRs. Not
+ * for the bare emulator, which shuts down, too, and does not end.
  */
 #include "vmx.h"
 

@@ -1,6 +1,7 @@
 /*
- * The virtual APIC: TPR shadow, APIC accesses, register virtualization, x2APIC mode, virtual-interrupt
- * delivery. SDM: APIC Virtualization and Virtual Interrupts. Posted interrupts: vmx_posted.
+ * The virtual APIC: TPR shadow, APIC accesses, register virtualization, x2APIC mode,
+ * virtual-interrupt delivery. SDM: APIC Virtualization and Virtual Interrupts. Posted interrupts:
+ * vmx_posted.
  */
 #include "vmx_apic.h"
 
@@ -110,9 +111,9 @@ static void run_case(struct vm *vm, const struct apic_case *c)
 }
 
 /*
- * Lets the guest take an interrupt once, so that nobody's EPT tables lack what delivery needs: for an EPT
- * violation during the delivery of a virtual interrupt the emulator gives the IDT-vectoring information
- * of an older event (SDM: Information for VM Exits That Occur During Event Delivery).
+ * Lets the guest take an interrupt once, so that nobody's EPT tables lack what delivery needs: for
+ * an EPT violation during the delivery of a virtual interrupt the emulator gives the IDT-vectoring
+ * information of an older event (SDM: Information for VM Exits That Occur During Event Delivery).
  */
 asm("guest_warm: int $0x60; push %rax; pop %rax; vmcall");
 extern const char guest_warm[];

@@ -1,7 +1,7 @@
 /*
  * Guest states that the SDM forbids and the emulator enters (docs/emulator-departures.md): with
- * nested.checks=all a hypervisor that is developed on the emulator gets the SDM's verdict all the same.
- * SDM: Checks on the Guest State Area.
+ * nested.checks=all a hypervisor that is developed on the emulator gets the SDM's verdict all the
+ * same. SDM: Checks on the Guest State Area.
  */
 #include "vmx.h"
 

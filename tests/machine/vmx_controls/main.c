@@ -1,6 +1,6 @@
 /*
- * Controls that not every emulator has or that count time: monitor trap flag, PAUSE-loop exiting, TSC
- * scaling, XSAVES, the saved preemption timer.
+ * Controls that not every emulator has or that count time: monitor trap flag, PAUSE-loop exiting,
+ * TSC scaling, XSAVES, the saved preemption timer.
  */
 #include "vmx.h"
 

@@ -1,7 +1,7 @@
 /*
- * EPT's accessed and dirty flags: set by the guest's accesses, at every level, and not when EPTP does not
- * enable them. Not printed: flags of a page that holds guest page tables, where the emulator departs
- * (SDM: Accessed and Dirty Flags for EPT).
+ * EPT's accessed and dirty flags: set by the guest's accesses, at every level, and not when EPTP
+ * does not enable them. Not printed: flags of a page that holds guest page tables, where the
+ * emulator departs (SDM: Accessed and Dirty Flags for EPT).
  */
 #include "vmx_ept.h"
 

@@ -108,7 +108,10 @@ static void use(const u64 *which)
 	vmwrite(EPTP, ept_pointer(which));
 }
 
-/* The tables below the two roots differ in one leaf; the third shares all but its root with the first. */
+/*
+ * The tables below the two roots differ in one leaf; the third shares all but its root with the
+ * first.
+ */
 void test_roots(struct vm *vm)
 {
 	u64 *second = identity_root(), *third = ept_new();

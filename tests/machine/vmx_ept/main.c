@@ -1,7 +1,7 @@
 /*
- * Guest memory: EPT tables that the VMM changes, several roots, accessed and dirty bits, the guest's own
- * paging in every mode, with EPT and without. What is printed is defined by the SDM: a stale
- * translation is never asked for.
+ * Guest memory: EPT tables that the VMM changes, several roots, accessed and dirty bits, the
+ * guest's own paging in every mode, with EPT and without. What is printed is defined by the SDM: a
+ * stale translation is never asked for.
  */
 #include "vmx_ept.h"
 

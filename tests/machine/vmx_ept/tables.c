@@ -1,6 +1,6 @@
 /*
- * The guest's own 4-level tables: changed by the VMM with INVVPID, by the guest with INVLPG and MOV to CR3,
- * with EPT and without; tables that EPT takes away.
+ * The guest's own 4-level tables: changed by the VMM with INVVPID, by the guest with INVLPG and MOV
+ * to CR3, with EPT and without; tables that EPT takes away.
  */
 #include "vmx_ept.h"
 
@@ -109,7 +109,9 @@ static void test_faults(struct vm *vm, bool ept)
 	page_a[511] = 0xa000 + 511;
 }
 
-/* Tables in a window that EPT does not map at first. Bit 8 of the qualification is clear: a walk. */
+/*
+ * Tables in a window that EPT does not map at first. Bit 8 of the qualification is clear: a walk.
+ */
 static void test_missing_tables(struct vm *vm)
 {
 	u64 *root = identity_root();

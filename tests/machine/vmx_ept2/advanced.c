@@ -1,7 +1,7 @@
 /*
- * Advanced exit information of EPT violations: whether the guest's own tables make the page a user's, writable,
- * and not executable. SDM: Exit Qualification for EPT Violations, bits 9 to 11; they are defined for
- * accesses to the translation of a linear address alone.
+ * Advanced exit information of EPT violations: whether the guest's own tables make the page a
+ * user's, writable, and not executable. SDM: Exit Qualification for EPT Violations, bits 9 to 11;
+ * they are defined for accesses to the translation of a linear address alone.
  */
 #include "vmx_ept2.h"
 

@@ -1,6 +1,7 @@
 /*
- * EPT violations that the guest gets as #VE: which, when, with what information, and which are exits after all.
- * The index is shown after EPTP switching only: the emulator loads no other. SDM: Virtualization Exceptions.
+ * EPT violations that the guest gets as #VE: which, when, with what information, and which are
+ * exits after all. The index is shown after EPTP switching only: the emulator loads no other. SDM:
+ * Virtualization Exceptions.
  */
 #include "vmx_ept2.h"
 

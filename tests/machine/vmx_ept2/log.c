@@ -1,8 +1,8 @@
 /*
- * The log of pages that the guest modifies: what is logged, when, where, and what happens when it is full.
- * Everything but the window is dirty from the start, so that the guest's own code and tables are not logged.
- * Not shown: an entry with a full log where no flag is to be set, which in the emulator exits at once.
- * SDM: Page-Modification Logging.
+ * The log of pages that the guest modifies: what is logged, when, where, and what happens when it
+ * is full. Everything but the window is dirty from the start, so that the guest's own code and
+ * tables are not logged. Not shown: an entry with a full log where no flag is to be set, which in
+ * the emulator exits at once. SDM: Page-Modification Logging.
  */
 #include "vmx_ept2.h"
 

@@ -1,7 +1,7 @@
 /*
- * Mode-based execute control: one execute right of EPT for linear addresses of the supervisor, another for the
- * user's. Which kind an address is, the guest's tables say, not its CPL.
- * SDM: Mode-Based Execute Control for EPT.
+ * Mode-based execute control: one execute right of EPT for linear addresses of the supervisor,
+ * another for the user's. Which kind an address is, the guest's tables say, not its CPL. SDM:
+ * Mode-Based Execute Control for EPT.
  */
 #include "vmx_ept2.h"
 
@@ -9,7 +9,10 @@
 
 static u64 *root;
 
-/* Bit 6 of a data access's qualification is not what the SDM says in the emulator, which moves it to bit 13. */
+/*
+ * Bit 6 of a data access's qualification is not what the SDM says in the emulator, which moves it
+ * to bit 13.
+ */
 static u64 known_bits(void)
 {
 	u64 q = vmread(EXIT_QUALIFICATION);

@@ -1,6 +1,6 @@
 /*
- * VM function 0: the guest itself switches to another EPTP of a list. What is wrong is an exit, or #UD.
- * SDM: VM Functions, EPTP Switching.
+ * VM function 0: the guest itself switches to another EPTP of a list. What is wrong is an exit, or
+ * #UD. SDM: VM Functions, EPTP Switching.
  */
 #include "vmx_ept2.h"
 

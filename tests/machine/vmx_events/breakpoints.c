@@ -1,7 +1,7 @@
 /*
- * Breakpoints on memory and ports that a hypervisor below may access in the place of who runs: operands of
- * the VMM's VMX instructions, ports, operands of the guest's INS and OUTS. SDM: Debug Registers;
- * Data Breakpoint Exception Condition; I/O Breakpoint; Monitor Trap Flag.
+ * Breakpoints on memory and ports that a hypervisor below may access in the place of who runs:
+ * operands of the VMM's VMX instructions, ports, operands of the guest's INS and OUTS. SDM: Debug
+ * Registers; Data Breakpoint Exception Condition; I/O Breakpoint; Monitor Trap Flag.
  */
 #include "vmx_events.h"
 
@@ -69,7 +69,7 @@ static void test_own(struct vm *vm)
 	operand[0] = other + 1;
 	OWN_ROW("VMPTRLD that fails", operand, "vmptrld %1", "m" (operand[0]));
 	OWN_ROW("VMPTRST", operand, "vmptrst %1", "m" (operand[0]));
-	OWN_ROW("VMWRITE", operand, "vmwrite %1, %2", "m" (operand[0]), "r" ((u64)HOST_SYSENTER_ESP));
+	OWN_ROW("VMWRITE", operand, "vmwrite %1, %2", "m"(operand[0]), "r"((u64)HOST_SYSENTER_ESP));
 	OWN_ROW("VMREAD", operand, "vmread %2, %1", "m" (operand[0]), "r" ((u64)HOST_SYSENTER_ESP));
 	operand[1] = eptp;
 	operand[2] = 0;

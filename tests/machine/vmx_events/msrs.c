@@ -1,6 +1,7 @@
 /*
- * What entries and exits load and save besides the guest's plain registers: MSR lists, PAT, EFER, debug
- * controls, segment bases, descriptor-table limits. SDM: Loading MSRs; Saving MSRs; Loading Host State.
+ * What entries and exits load and save besides the guest's plain registers: MSR lists, PAT, EFER,
+ * debug controls, segment bases, descriptor-table limits. SDM: Loading MSRs; Saving MSRs; Loading
+ * Host State.
  */
 #include "vmx_events.h"
 

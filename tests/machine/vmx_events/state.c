@@ -1,8 +1,7 @@
 /*
  * Interruptibility, activity and pending debug exceptions as exits save them and entries load them.
- * SDM: Guest Non-Register State; Saving Non-Register State.
- * Left out, since the emulator enters: TF with blocking and no single step pending (must be reason 33:
- * Checks on Guest Non-Register State).
+ * SDM: Guest Non-Register State; Saving Non-Register State. Left out, since the emulator enters: TF
+ * with blocking and no single step pending (must be reason 33: Checks on Guest Non-Register State).
  */
 #include "vmx_events.h"
 

@@ -1,7 +1,8 @@
 /*
- * Single steps over instructions that a hypervisor below may have to carry out for the guest, although
- * its VMM never asked for their exits: the VMM's monitor trap flag, the guest's own TF, and blocking by
- * STI. SDM: Monitor Trap Flag; Single-Step Exception Condition; Interrupts blocked by STI.
+ * Single steps over instructions that a hypervisor below may have to carry out for the guest,
+ * although its VMM never asked for their exits: the VMM's monitor trap flag, the guest's own TF,
+ * and blocking by STI. SDM: Monitor Trap Flag; Single-Step Exception Condition; Interrupts blocked
+ * by STI.
  */
 #include "vmx_events.h"
 

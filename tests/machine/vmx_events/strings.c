@@ -1,7 +1,8 @@
 /*
- * INS and OUTS whose ports a hypervisor below may watch, and whose memory operands are where the guest's
- * paging, its segments or the VMM's EPT have something against them. The VMM asks for no exits of I/O.
- * SDM: INS, OUTS; EPT Violations; Exit Qualification for EPT Violations; Accessed and Dirty Flags for EPT.
+ * INS and OUTS whose ports a hypervisor below may watch, and whose memory operands are where the
+ * guest's paging, its segments or the VMM's EPT have something against them. The VMM asks for no
+ * exits of I/O. SDM: INS, OUTS; EPT Violations; Exit Qualification for EPT Violations; Accessed and
+ * Dirty Flags for EPT.
  */
 #include "vmx_events.h"
 

@@ -13,7 +13,10 @@ extern u64 *ept_root, *window_idt, *window_stack;
 extern u64 *window_directory;	/* the guest's table that maps them */
 
 void window_make(void);
-/* The state of vm_reset() with this IDT, stack and EPT; IDT vectors lead to a VMCALL that tells them. */
+/*
+ * The state of vm_reset() with this IDT, stack and EPT; IDT vectors lead to a VMCALL that tells
+ * them.
+ */
 void event_reset(struct vm *vm, const void *code);
 void window_right(u64 page, u32 rights);	/* of GUEST_IDT or GUEST_STACK_PAGE */
 /* Prints the exit; for the VMCALL of the guest's IDT: vector, frame, what is left in the VMCS. */

@@ -1,7 +1,9 @@
 /*
- * The guest's IDT and stack: two pages at 5 GiB of guest-linear and guest-physical memory, each a page
- * of the pool. The saved RF is not shown: after an EPT violation during delivery the emulator has it set
- * for every event (SDM, "Saving RIP, RSP, RFLAGS, and SSP": as in the image that the event would push). Every vector's code puts its number in RBX and calls the VMM, which reads the frame.
+ * The guest's IDT and stack: two pages at 5 GiB of guest-linear and guest-physical memory, each a
+ * page of the pool. The saved RF is not shown: after an EPT violation during delivery the emulator
+ * has it set for every event (SDM, "Saving RIP, RSP, RFLAGS, and SSP": as in the image that the
+ * event would push). Every vector's code puts its number in RBX and calls the VMM, which reads the
+ * frame.
  */
 #include "vmx_events.h"
 

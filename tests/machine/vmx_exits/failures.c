@@ -1,10 +1,10 @@
 /*
  * VM entries that must fail: one wrong field each, and what the CPU answers. Every row is restored
- * by the next case's reset. SDM: VM Entries, "Basic VM-Entry Checks" and following.
- * Left out, since the emulator departs from the SDM: "entry to SMM" (must be error 7: Checks on
- * VM-Entry Control Fields), a guest RIP that is not canonical (must be reason 33: Checks on Guest RIP,
- * RFLAGS, and SSP), a reserved bit of DEBUGCTL (must be reason 33: Checks on Guest Control Registers,
- * Debug Registers, and MSRs).
+ * by the next case's reset. SDM: VM Entries, "Basic VM-Entry Checks" and following. Left out, since
+ * the emulator departs from the SDM: "entry to SMM" (must be error 7: Checks on VM-Entry Control
+ * Fields), a guest RIP that is not canonical (must be reason 33: Checks on Guest RIP, RFLAGS, and
+ * SSP), a reserved bit of DEBUGCTL (must be reason 33: Checks on Guest Control Registers, Debug
+ * Registers, and MSRs).
  */
 #include "vmx_exits.h"
 

@@ -1,6 +1,7 @@
 /*
  * Task switches of a 32-bit guest (with 4-MiB pages, no EPT): each way to start one, with the
- * selector and source in the qualification. No task ever runs. SDM: Exit Qualification for Task Switches.
+ * selector and source in the qualification. No task ever runs. SDM: Exit Qualification for Task
+ * Switches.
  */
 #include "vmx_exits.h"
 

@@ -1,7 +1,7 @@
 /*
- * A hypervisor that gives addresses it should not: beyond the physical address width, not aligned, in
- * devices, in reserved memory, where nothing is. What the SDM defines is printed; of the rest only that
- * the machine goes on. Nothing is written where a device or firmware data may be.
+ * A hypervisor that gives addresses it should not: beyond the physical address width, not aligned,
+ * in devices, in reserved memory, where nothing is. What the SDM defines is printed; of the rest
+ * only that the machine goes on. Nothing is written where a device or firmware data may be.
  */
 #include "vmx.h"
 
@@ -47,9 +47,9 @@ static void try_region(u64 address, struct vm *vm)
 }
 
 /*
- * Calls f with addresses that are no plain memory: in each reserved range, and beyond all of them. The
- * emulator stops at a read inside a register of the APICs (the first two) or the HPET (left out), so there only region
- * headers are tried.
+ * Calls f with addresses that are no plain memory: in each reserved range, and beyond all of them.
+ * The emulator stops at a read inside a register of the APICs (the first two) or the HPET (left
+ * out), so there only region headers are tried.
  */
 static unsigned int for_bad_addresses(void (*f)(u64 address, struct vm *vm), struct vm *vm)
 {
@@ -176,7 +176,10 @@ static void test_places(struct vm *vm)
 	}
 }
 
-/* Addresses of features that are off, as some hypervisors leave them: SDM, "Checks on VMX Controls". */
+/*
+ * Addresses of features that are off, as some hypervisors leave them: SDM, "Checks on VMX
+ * Controls".
+ */
 static void test_features_off(struct vm *vm)
 {
 	static const u16 fields[] = {
@@ -264,7 +267,10 @@ static void test_encodings(void)
 	print("all encodings: %u odd answers\n", odd);
 }
 
-/* The region's data is the CPU's while the VMCS is active; what software puts there may do anything to it. */
+/*
+ * The region's data is the CPU's while the VMCS is active; what software puts there may do anything
+ * to it.
+ */
 static void test_overwritten(struct vm *vm)
 {
 	struct vm other;

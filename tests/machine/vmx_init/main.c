@@ -1,7 +1,7 @@
 /*
- * An INIT that comes while the VMM is in VMX root operation waits: for a VM entry, after which it is an exit,
- * or for VMXOFF, after which it is an INIT. SDM: Restrictions on VMX Operation; Other Causes of VM Exits.
- * The firmware gives the CPU back where the shutdown status in CMOS RAM says.
+ * An INIT that comes while the VMM is in VMX root operation waits: for a VM entry, after which it
+ * is an exit, or for VMXOFF, after which it is an INIT. SDM: Restrictions on VMX Operation; Other
+ * Causes of VM Exits. The firmware gives the CPU back where the shutdown status in CMOS RAM says.
  */
 #include "vmx.h"
 

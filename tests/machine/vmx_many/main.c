@@ -1,7 +1,7 @@
 /*
- * More VMCSs than anybody caches, each with state, EPT tables and a VPID of its own, run in turns and in
- * disorder, some cleared in between: nothing may be lost or mixed up. A guest's state is its RSP, which
- * grows at every turn, and the word that its EPT tables show in the window.
+ * More VMCSs than anybody caches, each with state, EPT tables and a VPID of its own, run in turns
+ * and in disorder, some cleared in between: nothing may be lost or mixed up. A guest's state is its
+ * RSP, which grows at every turn, and the word that its EPT tables show in the window.
  */
 #include "vmx.h"
 

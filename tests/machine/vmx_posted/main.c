@@ -1,8 +1,9 @@
 /*
- * Posted interrupts: vectors in the descriptor reach the guest by a notification, without an exit; other
- * interrupts exit. The descriptor is page-aligned, as the emulator wants it. Left out: a notification of
- * nothing, which makes the emulator deliver vector 255, and one with IF clear, which it keeps waiting.
- * SDM: Posted-Interrupt Processing; Virtual-Interrupt Delivery; VM-Execution Control Fields.
+ * Posted interrupts: vectors in the descriptor reach the guest by a notification, without an exit;
+ * other interrupts exit. The descriptor is page-aligned, as the emulator wants it. Left out: a
+ * notification of nothing, which makes the emulator deliver vector 255, and one with IF clear,
+ * which it keeps waiting. SDM: Posted-Interrupt Processing; Virtual-Interrupt Delivery;
+ * VM-Execution Control Fields.
  */
 #include "vmx.h"
 

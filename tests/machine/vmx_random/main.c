@@ -1,9 +1,10 @@
 /*
- * VM entries with one or two fields of a good VMCS changed at random (always the same numbers): what the
- * CPU makes of each is compared between machines. One word per case: the exit reason in hexadecimal,
- * with "!" after an entry that failed late, or "eN" for VM-instruction error N. The lines with "# " say what
- * was changed. There is no file of expected lines: values come from addresses, so that a compiler may
- * change them. The guest may read what it needs and write its stack alone; everything else exits.
+ * VM entries with one or two fields of a good VMCS changed at random (always the same numbers):
+ * what the CPU makes of each is compared between machines. One word per case: the exit reason in
+ * hexadecimal, with "!" after an entry that failed late, or "eN" for VM-instruction error N. The
+ * lines with "# " say what was changed. There is no file of expected lines: values come from
+ * addresses, so that a compiler may change them. The guest may read what it needs and write its
+ * stack alone; everything else exits.
  *
  * Never changed: what lets the guest or a wrong host state loose on the test, and what the emulator
  * stops at (entry to SMM; activity states beyond HLT).

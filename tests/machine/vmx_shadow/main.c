@@ -1,8 +1,9 @@
 /*
  * VMCS shadowing: a hypervisor that gives its guest a shadow VMCS. What the guest reads and writes
- * without an exit, what the bitmaps make exit, what fails, and what the hypervisor finds afterwards.
- * Not here: a VM entry with a shadow VMCS current, which the emulator allows (SDM: Basic VM-Entry
- * Checks). SDM: "VMCS Types: Ordinary and Shadow", "VMREAD", "VMWRITE", "Guest Non-Register State".
+ * without an exit, what the bitmaps make exit, what fails, and what the hypervisor finds
+ * afterwards. Not here: a VM entry with a shadow VMCS current, which the emulator allows (SDM:
+ * Basic VM-Entry Checks). SDM: "VMCS Types: Ordinary and Shadow", "VMREAD", "VMWRITE", "Guest
+ * Non-Register State".
  */
 #include "vmx_shadow.h"
 
@@ -65,7 +66,9 @@ void shadow_reset(struct vm *vm)
 	vmwrite(VM_INSN_ERROR, 0);
 }
 
-/* One run of the guest; its exit, and if it came through, flags, and the value where one is read. */
+/*
+ * One run of the guest; its exit, and if it came through, flags, and the value where one is read.
+ */
 static void show(struct vm *vm, const char *text, const char *code, u64 field, u64 value)
 {
 	u32 reason;

@@ -1,10 +1,10 @@
 /*
- * Signals: INIT, NMI and SMI that the CPU sends to itself by its local APIC, outside VMX operation, in
- * root operation and in the guest, in each activity state that they can find it in. SDM: Other Causes of
- * VM Exits; Guest Non-Register State; Updating Non-Register State; Restrictions on VMX Operation;
- * Default Treatment of SMI Delivery.
- * Left out, since the emulator departs (docs/emulator-departures.md): INIT in root operation, which must
- * wait; blocking by NMI across an SMI; the activity state that an NMI's exit saves.
+ * Signals: INIT, NMI and SMI that the CPU sends to itself by its local APIC, outside VMX operation,
+ * in root operation and in the guest, in each activity state that they can find it in. SDM: Other
+ * Causes of VM Exits; Guest Non-Register State; Updating Non-Register State; Restrictions on VMX
+ * Operation; Default Treatment of SMI Delivery. Left out, since the emulator departs
+ * (docs/emulator-departures.md): INIT in root operation, which must wait; blocking by NMI across an
+ * SMI; the activity state that an NMI's exit saves.
  */
 #include "vmx.h"
 

@@ -1,8 +1,8 @@
 /*
- * One TLB miss in each way to have memory: a load, alone between two magic breakpoints of the emulator
- * (xchg %bx,%bx), whose page was used before and then lost its place in the TLB to another page. `plastron
- * bench walks` counts the page-table entries that the processor reads between them. As a test it shows
- * that the loads get what they should.
+ * One TLB miss in each way to have memory: a load, alone between two magic breakpoints of the
+ * emulator (xchg %bx,%bx), whose page was used before and then lost its place in the TLB to another
+ * page. `plastron bench walks` counts the page-table entries that the processor reads between them.
+ * As a test it shows that the loads get what they should.
  */
 #include "vmx.h"
 
@@ -11,8 +11,9 @@
 #define SZ_2M		(2ull << 20)
 
 /*
- * RSI: the page; RDI: one with the same low address bits, which takes its place in a TLB that is indexed
- * by those. The breakpoints are in the code's own page, so that nothing but the load can miss.
+ * RSI: the page; RDI: one with the same low address bits, which takes its place in a TLB that is
+ * indexed by those. The breakpoints are in the code's own page, so that nothing but the load can
+ * miss.
  */
 asm("walk_guest: call walk; vmcall\n"
     "walk: mov (%rsi), %ebx; mov (%rdi), %eax; xor %ebx, %ebx; xchg %bx, %bx; mov (%rsi), %ebx; xchg %bx, %bx; ret");
