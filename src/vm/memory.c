@@ -52,7 +52,7 @@ bool vm_memory_init(struct vm *vm, const struct boot_info *bi)
 static void flush(struct vm *vm)
 {
 	for (u32 i = 0; i < VM_WINDOWS; i++)
-		vm->windows.at[i].size = 0;
+		vm->windows.large[i].size = vm->windows.small[i].size = 0;
 	vm->windows.epoch++;
 	if (!vm->ept01.stale)
 		return;
@@ -166,8 +166,10 @@ static void move_window(struct vm *vm, gpa1_t gpa, const struct ept01_mapping *m
 {
 	u64 size = BIT(m->shift), offset = gpa.v & (size - 1), end = cpu_direct_map_end.v;
 	u64 start = m->hpa.v - offset;
+	bool large = m->shift >= VM_WINDOW_SHIFT;
 
-	vm->windows.at[vm_window_index(gpa)] = (struct vm_window){
+	*(large ? &vm->windows.large[vm_window_large(gpa)] :
+		  &vm->windows.small[vm_window_small(gpa)]) = (struct vm_window){
 		.base = gpa.v - offset,
 		.size = MIN(size, end - start),
 		.ptr = hpa_to_ptr(HPA(start)),
