@@ -76,25 +76,34 @@ static void forget_devices(struct vm *vm)
 	flush(vm);
 }
 
-static bool set_types(struct vm *vm)
+/* Brings ept01 from the types that it had to those that there are now. */
+static bool change_types(struct vm *vm, const struct mtrr_state *old)
 {
 	const struct cpu_home *home = &cpu_home;
+	u64 home_end = home->base.v + home->size;
 
 	for (u64 a = 0, len; a < vm->ram_end; a += len) {
 		u8 type = mtrr_run(&vm->mtrr, HPA(a), vm->ram_end - a, &len);
 
+		if (mtrr_run(old, HPA(a), len, &len) == type)
+			continue;
 		if (!ept01_set_memtype(&vm->ept01, GPA1(a), len, type))
 			return false;
+		if (a < home_end && a + len > home->base.v &&
+		    !ept01_set_memtype(&vm->ept01, GPA1(home->base.v), home->size, MT_WB))
+			return false;
 	}
-	return ept01_set_memtype(&vm->ept01, GPA1(home->base.v), home->size, MT_WB);
+	return true;
 }
 
 void vm_memory_types_changed(struct vm *vm)
 {
+	struct mtrr_state old = vm->mtrr;
+
 	mtrr_read(&vm->mtrr);
-	if (!set_types(vm)) {
+	if (!change_types(vm, &old)) {
 		forget_devices(vm);
-		if (!set_types(vm))
+		if (!change_types(vm, &old))
 			vm_kill(vm, "no page-table memory left for the memory types");
 	}
 	flush(vm);

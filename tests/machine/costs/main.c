@@ -99,6 +99,18 @@ static void l1_costs(struct vm *vm)
 	L1_COST("l1_empty_loop", asm volatile("" : : : "memory"));
 }
 
+/* The last variable MTRR makes a page of each of a hundred large pages uncacheable, in turn. */
+static void mtrr_cost(void)
+{
+	u32 msr = 0x200 + 2 * ((rdmsr(MSR_MTRR_CAP) & 0xff) - 1), bits = cpuid(0x80000008, 0).eax & 0xff;
+	u64 old_base = rdmsr(msr), old_mask = rdmsr(msr + 1);
+
+	wrmsr(msr + 1, ((BIT(bits) - 1) & ~(PAGE_SIZE - 1)) | BIT(11));
+	L1_COST("l1_wrmsr_mtrr", wrmsr(msr, (16ull << 20) + (i % 100 << 21)));
+	wrmsr(msr + 1, old_mask);
+	wrmsr(msr, old_base);
+}
+
 static void map_window(u32 rights)
 {
 	u64 *target = page_alloc();
@@ -141,6 +153,7 @@ int main(void)
 	trap_set_gate(0x60, (u64)interrupt_stub, 0, 0);
 	vm_init(&vm);
 	l1_costs(&vm);
+	mtrr_cost();
 	l2_cost(&vm, "l2_loop", guest_empty, on_instruction, REASON_CPUID);
 	l2_cost(&vm, "l2_cpuid", guest_cpuid, on_instruction, REASON_CPUID);
 	l2_cost(&vm, "l2_vmcall", guest_vmcall, on_instruction, REASON_VMCALL);
