@@ -1,35 +1,46 @@
 /*
  * The tables of a vtlb: finding, making, revalidating.
  *
- * A table that hardware has not walked for some revalidations is unlinked from
- * the one above it, so that a flush costs what the guest uses and not what it
- * has ever used.
+ * What hardware has not walked for some revalidations is put to rest
+ * (vtlb_rest.c), so that a flush costs what the guest uses and not what it has
+ * ever used.
  */
 #include "mmu/vtlb_table.h"
 
 #include "engine_ops.h"
 
-#define TURNS_UNUSED 16u		/* revalidations after which an unused entry goes */
+#define PAGES_PER_LIST 64u
+#define AGE 64u			/* ticks of the clock after which an unused entry rests */
 
-bool vtlb_init(struct vtlb *v, struct vm *vm, const struct ept01 *ept01, hpa_t base, u32 pages)
+static void init(struct vtlb *v, struct vm *vm, const struct ept01 *ept01, hpa_t base, u32 pages)
 {
+	u32 lists = MIN(pages / PAGES_PER_LIST, VTLB_LISTS_MAX);
 	u64 each = VTLB_TABLE_PAGES * VTLB_DESCRIPTORS + 1;
-	u64 capacity = (pages - 1) / each * VTLB_DESCRIPTORS +
-		       (pages - 1) % each / VTLB_TABLE_PAGES;
+	u64 left = pages - lists * VTLB_LIST_PAGES - 1;
+	u64 capacity = left / each * VTLB_DESCRIPTORS + left % each / VTLB_TABLE_PAGES;
 	u64 descriptors = (capacity + VTLB_DESCRIPTORS - 1) / VTLB_DESCRIPTORS;
 
 	*v = (struct vtlb){
 		.vm = vm, .ept01 = ept01, .descriptors = base,
 		.pages = HPA(base.v + descriptors * PAGE_SIZE),
-		.capacity = (u32)MIN(capacity, (u64)VTLB_TABLES_MAX),
+		.capacity = (u32)MIN(capacity, (u64)VTLB_TABLES_MAX), .lists = lists,
+		.list_pages = HPA(base.v + (pages - lists * VTLB_LIST_PAGES) * PAGE_SIZE),
 	};
-	return pages >= VTLB_MIN_PAGES;
+}
+
+bool vtlb_init(struct vtlb *v, struct vm *vm, const struct ept01 *ept01, hpa_t base, u32 pages)
+{
+	if (pages < VTLB_MIN_PAGES)
+		return false;
+	init(v, vm, ept01, base, pages);
+	return true;
 }
 
 void vtlb_drop(struct vtlb *v)
 {
 	v->used = v->free = 0;
 	v->drops++;
+	vtlb_lists_drop(v);
 	__builtin_memset(v->bucket, 0, sizeof(v->bucket));
 }
 
@@ -52,13 +63,24 @@ static u32 take(struct vtlb *v)
 }
 
 /* The clock in the middle between now and the last use of the table used least recently. */
-static u64 middle(const struct vtlb *v)
+static u64 middle(struct vtlb *v)
 {
 	u64 oldest = v->epoch;
 
 	for (u32 i = 0; i < v->used; i++)
-		oldest = MIN(oldest, vtlb_table_of(v, i)->validated);
+		oldest = MIN(oldest, vtlb_validated(v, vtlb_table_of(v, i)));
 	return oldest + (v->epoch - oldest + 1) / 2;
+}
+
+/* Links to tables that are free now go, and those at rest. */
+static void unlink_free(struct vtlb *v, struct vtlb_table *t)
+{
+	u64 *entries = vtlb_entries(v, t);
+
+	for (u32 i = 0; i < VTLB_ENTRIES && vtlb_level(t) > 1; i++)
+		if (!(entries[i] & PTE_PS) &&
+		    (!(entries[i] & PTE_P) || !vtlb_child(v, entries[i])->role))
+			vtlb_drop_entry(t, entries, i);
 }
 
 void vtlb_recycle(struct vtlb *v)
@@ -71,7 +93,7 @@ void vtlb_recycle(struct vtlb *v)
 		struct vtlb_table *t = vtlb_table_of(v, i);
 		u16 *list = bucket_of(v, t->source, t->role);
 
-		if (!t->role || t->validated < limit) {
+		if (!t->role || vtlb_validated(v, t) < limit) {
 			v->recycled += t->role != 0;
 			t->role = 0;
 			t->validated = ~0ull;
@@ -80,6 +102,10 @@ void vtlb_recycle(struct vtlb *v)
 		t->next = *list;
 		*list = (u16)(i + 1);
 	}
+	vtlb_lists_drop(v);
+	for (u32 i = 0; i < v->used; i++)
+		if (vtlb_table_of(v, i)->role)
+			unlink_free(v, vtlb_table_of(v, i));
 	if (!v->free)
 		vtlb_drop(v);
 }
@@ -136,40 +162,18 @@ struct vtlb_table *vtlb_root_get(struct vtlb *v, const struct mmu_paging *p)
 	return vtlb_table_get(v, 0, role | ROLE_ROOT | 3);
 }
 
-/* The guest's table in memory; NULL: there is no memory. */
-static const void *memory_of(struct vtlb *v, struct vtlb_table *t)
+void vtlb_put(struct vtlb *v, struct vtlb_table *t, u32 i, u64 entry, u64 seen)
 {
-	u64 epoch = op_gpa1_epoch(v->vm) + 1;
+	bool was = t->live[i / 64] >> (i % 64) & 1;
 
-	if (unlikely(t->memory_epoch != epoch)) {
-		t->memory = op_gpa1_ptr(v->vm, GPA1(t->source), PAGE_SIZE);
-		t->memory_epoch = t->memory ? op_gpa1_epoch(v->vm) + 1 : 0;
-	}
-	return t->memory;
-}
-
-/* 32-bit paging: the part of the guest's table that a table here is made of. */
-static const u32 *narrow_part(const struct vtlb_table *t, const void *memory)
-{
-	u32 quadrant = t->role >> ROLE_QUADRANT_SHIFT & 3;
-
-	return (const u32 *)memory + quadrant * (vtlb_level(t) == 2 ? 256 : 512);
-}
-
-/* The guest's entry for entry i, as memory has it now; shift: of i, where one makes two here. */
-static always_inline u64 guest_entry(const void *memory, bool narrow, u32 shift, u32 i)
-{
-	if (narrow)
-		return __atomic_load_n((const u32 *)memory + (i >> shift), __ATOMIC_RELAXED);
-	return __atomic_load_n((const u64 *)memory + i, __ATOMIC_RELAXED);
-}
-
-static void drop_entry(struct vtlb_table *t, u64 *entries, u32 i)
-{
-	entries[i] = 0;
-	t->live[i / 64] &= ~BIT(i % 64);
-	if (!t->live[i / 64])
-		t->words &= ~BIT32(i / 64);
+	if (was && vtlb_seen(v, t)[i] != seen)
+		vtlb_list_replace(v, t, i, seen);
+	else if (!was)
+		vtlb_list_add(v, t, i, seen);
+	vtlb_seen(v, t)[i] = seen;
+	t->live[i / 64] |= BIT(i % 64);
+	t->words |= (u16)BIT32(i / 64);
+	__atomic_store_n(&vtlb_entries(v, t)[i], entry, __ATOMIC_RELAXED);
 }
 
 static void drop_all_of(struct vtlb *v, struct vtlb_table *t)
@@ -189,9 +193,9 @@ static void validate_root(struct vtlb *v, struct vtlb_table *t, const struct mmu
 		if (!(t->live[0] & BIT(i)))
 			continue;
 		if (vtlb_mode(t->role) == VTLB_PAE && seen[i] != p->pdpte[i])
-			drop_entry(t, entries, i);
+			vtlb_drop_entry(t, entries, i);
 		else
-			vtlb_validate(v, vtlb_child(v, entries[i]), p, since);
+			vtlb_validate(v, vtlb_child(v, entries[i]), p, since, NULL);
 	}
 }
 
@@ -203,31 +207,12 @@ static void validate_direct(struct vtlb *v, struct vtlb_table *t, const struct m
 
 	for (u32 i = 0; i < VTLB_ENTRIES && vtlb_level(t) > 1; i++)
 		if ((entries[i] & (PTE_P | PTE_PS)) == PTE_P)
-			vtlb_validate(v, vtlb_child(v, entries[i]), p, since);
-}
-
-/* What hardware has not used since the last time goes. */
-static void age_entries(struct vtlb *v, struct vtlb_table *t)
-{
-	u64 *entries = vtlb_entries(v, t);
-
-	for (u32 words = t->words; words; words &= words - 1) {
-		u32 w = (u32)__builtin_ctz(words);
-
-		for (u64 left = t->live[w]; left; left &= left - 1) {
-			u32 i = w * 64 + (u32)__builtin_ctzll(left);
-
-			if (entries[i] & PTE_A)
-				entries[i] &= ~PTE_A;
-			else
-				drop_entry(t, entries, i);
-		}
-	}
+			vtlb_validate(v, vtlb_child(v, entries[i]), p, since, NULL);
 }
 
 static always_inline void validate_entries(struct vtlb *v, struct vtlb_table *t,
-					   const struct mmu_paging *p, const void *memory,
-					   u64 since, bool narrow, bool links)
+					   const struct mmu_paging *p, const u64 *memory,
+					   u64 since, struct vtlb_list *l, bool fresh, bool links)
 {
 	u64 *entries = vtlb_entries(v, t), *seen = vtlb_seen(v, t);
 
@@ -237,40 +222,73 @@ static always_inline void validate_entries(struct vtlb *v, struct vtlb_table *t,
 		for (u64 left = t->live[w]; left; left &= left - 1) {
 			u32 i = w * 64 + (u32)__builtin_ctzll(left);
 
-			if (unlikely(guest_entry(memory, narrow, links ? 1 : 0, i) != seen[i]))
-				drop_entry(t, entries, i);
-			else if (links && !(entries[i] & PTE_PS))
-				vtlb_validate(v, vtlb_child(v, entries[i]), p, since);
+			if (unlikely(__atomic_load_n(&memory[i], __ATOMIC_RELAXED) != seen[i])) {
+				vtlb_drop_entry(t, entries, i);
+				continue;
+			}
+			if (fresh)
+				vtlb_list_add(v, t, i, seen[i]);
+			if (links && !(entries[i] & PTE_PS))
+				vtlb_validate(v, vtlb_child(v, entries[i]), p, since, l);
 		}
 	}
 }
 
-void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p, u64 since)
+/* 32-bit paging: rare, and in no hurry. */
+static void validate_narrow(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p,
+			    const void *memory, u64 since)
+{
+	u64 *entries = vtlb_entries(v, t), *seen = vtlb_seen(v, t);
+
+	for (u32 i = 0; i < VTLB_ENTRIES; i++) {
+		if (!(entries[i] & PTE_P))
+			continue;
+		if (vtlb_guest_entry(t, memory, i) != seen[i])
+			vtlb_drop_entry(t, entries, i);
+		else if (vtlb_level(t) > 1 && !(entries[i] & PTE_PS))
+			vtlb_validate(v, vtlb_child(v, entries[i]), p, since, NULL);
+	}
+}
+
+/* A table of the guest's. */
+static void validate_table(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p,
+			   u64 since, struct vtlb_list *l)
 {
 	const void *memory;
+	bool fresh;
 
-	if (t->validated >= since)
-		return;
-	t->validated = since;
-	if (t->role & ROLE_DIRECT) {
-		validate_direct(v, t, p, since);
-		return;
+	if ((u32)v->clock - t->aged >= AGE) {
+		t->aged = (u32)v->clock;
+		vtlb_age(v, t);
 	}
-	if (t->role & ROLE_ROOT) {
-		validate_root(v, t, p, since);
-		return;
-	}
-	if (unlikely(++t->turns % TURNS_UNUSED == 0))
-		age_entries(v, t);
-	memory = memory_of(v, t);
+	memory = vtlb_memory(v, t);
+	fresh = l && vtlb_list_take(v, l, t);
 	if (unlikely(!memory))
 		drop_all_of(v, t);
-	else if (vtlb_mode(t->role) == VTLB_32BIT)
-		validate_entries(v, t, p, narrow_part(t, memory), since, true, vtlb_level(t) > 1);
+	else if (unlikely(vtlb_mode(t->role) == VTLB_32BIT))
+		validate_narrow(v, t, p, memory, since);
 	else if (vtlb_level(t) > 1)
-		validate_entries(v, t, p, memory, since, false, true);
+		validate_entries(v, t, p, memory, since, l, fresh, true);
 	else
-		validate_entries(v, t, p, memory, since, false, false);
+		validate_entries(v, t, p, memory, since, l, fresh, false);
+}
+
+void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p, u64 since,
+		   struct vtlb_list *l)
+{
+	bool listed = !l || !l->serial || t->serial == l->serial;
+
+	if (listed && vtlb_validated(v, t) >= since)
+		return;
+	t->validated = since;
+	if (unlikely(t->role & ROLE_DIRECT))
+		validate_direct(v, t, p, since);
+	else if (unlikely(t->role & ROLE_ROOT))
+		validate_root(v, t, p, since);
+	else if (!vtlb_is_top(t))
+		validate_table(v, t, p, since, l);
+	else if (!vtlb_list_holds(v, t, since))
+		validate_table(v, t, p, since, vtlb_list_begin(v, t));
 }
 
 hpa_t vtlb_root(struct vtlb *v, const struct mmu_paging *p)
@@ -283,6 +301,6 @@ hpa_t vtlb_root(struct vtlb *v, const struct mmu_paging *p)
 		vtlb_recycle(v);
 		t = vtlb_root_get(v, p);
 	}
-	vtlb_validate(v, t, p, v->epoch);
+	vtlb_validate(v, t, p, v->epoch, NULL);
 	return vtlb_page(v, t);
 }

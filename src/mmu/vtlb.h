@@ -32,6 +32,16 @@
 #define VTLB_CR4_SET CR4_PAE
 #define VTLB_CR4_MASK (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_UNSHADOWED)
 
+#define VTLB_LISTS_MAX 32u
+
+/* See vtlb_list.c. */
+struct vtlb_list {
+	u64 serial;			/* 0: it does not count */
+	u64 epoch;			/* op_gpa1_epoch() of its addresses */
+	u64 validated;			/* clock */
+	u32 top, count, turns;		/* table; items; uses since it was made */
+};
+
 struct vtlb {
 	struct vm *vm;
 	const struct ept01 *ept01;
@@ -40,8 +50,12 @@ struct vtlb {
 	u16 free;			/* given back: number plus 1 */
 	u64 clock;			/* counts revalidations of a table and what is below */
 	u64 epoch;			/* the clock at the last vtlb_root() */
-	u64 fills, drops, recycled;
+	u64 fills, wakes, drops, recycled;
 	u16 bucket[VTLB_BUCKETS];	/* table number plus 1 */
+	hpa_t list_pages;
+	u64 serial;			/* of the list begun last */
+	u32 lists;
+	struct vtlb_list list[VTLB_LISTS_MAX];
 };
 
 enum vtlb_verdict {

@@ -27,17 +27,12 @@ struct fill {
 	struct mmu_rights rights;	/* of the guest's levels so far */
 };
 
-static u32 shift_of(u32 level)
-{
-	return PAGE_SHIFT + 9 * (level - 1);
-}
-
 /* The largest page that the guest, ept01 and the hardware all allow. */
 static u32 leaf_level(const struct fill *f)
 {
 	u32 level = vtlb_mode(f->mode) == VTLB_LONG && f->p->pg_1g ? 3 : 2;
 
-	while (shift_of(level) > f->path->t.shift || shift_of(level) > f->at.shift)
+	while (vtlb_shift(level) > f->path->t.shift || vtlb_shift(level) > f->at.shift)
 		level--;
 	return level;
 }
@@ -100,7 +95,7 @@ static struct vtlb_table *child(struct fill *f, u32 level, u64 entry)
 				<< ROLE_QUADRANT_SHIFT;
 		}
 	} else {
-		source = f->path->t.gpa.v & ~(BIT(shift_of(level)) - 1);
+		source = f->path->t.gpa.v & ~(BIT(vtlb_shift(level)) - 1);
 		role |= ROLE_DIRECT | role_of_rights(f) | (is_dirty(f) ? ROLE_DIRTY : 0) |
 			cache_bits(f) << ROLE_CACHE_SHIFT;
 	}
@@ -119,7 +114,7 @@ static u64 leaf_entry(const struct fill *f)
 		nx |= u && (f->p->cr4 & CR4_SMEP);
 		u = false;
 	}
-	entry |= f->at.hpa.v & EPT_ADDR & ~(BIT(shift_of(f->leaf)) - 1);
+	entry |= f->at.hpa.v & EPT_ADDR & ~(BIT(vtlb_shift(f->leaf)) - 1);
 	if (w && (f->at.perms & EPT_W))
 		entry |= PTE_W;
 	if (u)
@@ -148,9 +143,9 @@ static struct vtlb_table *install(struct fill *f)
 		return NULL;
 	f->mode = root->role;
 	f->leaf = leaf_level(f);
-	vtlb_validate(f->v, root, f->p, f->v->epoch);
+	vtlb_validate(f->v, root, f->p, f->v->epoch, NULL);
 	for (u32 level = vtlb_level(root);; level--) {
-		u32 i = (u32)(f->gva >> shift_of(level)) & (VTLB_ENTRIES - 1);
+		u32 i = (u32)(f->gva >> vtlb_shift(level)) & (VTLB_ENTRIES - 1);
 		u64 entry = guest_entry(f, level);
 		struct vtlb_table *next;
 
@@ -163,7 +158,7 @@ static struct vtlb_table *install(struct fill *f)
 			return NULL;
 		/* Behind a new entry no TLB has anything from before. */
 		vtlb_validate(f->v, next, f->p, leads_to(f->v, t, i, next) ? f->v->epoch :
-								      ++f->v->clock);
+			      ++f->v->clock, vtlb_list_of(f->v, t));
 		vtlb_put(f->v, t, i,
 			 vtlb_page(f->v, next).v | (t->role & ROLE_ROOT ? PTE_P : LINK), entry);
 		t = next;
@@ -197,6 +192,12 @@ enum vtlb_verdict vtlb_fault(struct vtlb *v, const struct mmu_paging *p, gva_t g
 	struct mmu_paging as = *p;
 	struct vtlb_table *t;
 
+	t = error_code & PF_P ? NULL : vtlb_root_get(v, p);
+	if (t && vtlb_wake(v, t, p, gva.v, error_code)) {
+		v->wakes++;
+		*root = vtlb_page(v, t);
+		return VTLB_FILLED;
+	}
 	/* The error code knows better than CPL who it was. */
 	as.cpl = f.user ? 3 : 0;
 	if (!mmu_walk_path(v->vm, &as, gva, access, !f.user && p->cpl == 3 ? MMU_IMPLICIT : 0,

@@ -303,7 +303,20 @@ static void flushes_revalidate(void **state)
 	end(&s);
 }
 
-static void unused_entries_go(void **state)
+/* So long unused that hardware no longer finds it. */
+static void put_to_rest(struct scene *s, u64 gva)
+{
+	u64 hpa;
+
+	for (u32 i = 0; i < 200; i++) {
+		assert_true(hw_access(s, 0, 0, &hpa));
+		flush(s);
+	}
+	assert_false(hw_access(s, gva, 0, &hpa));
+}
+
+/* What is not used rests, and comes back without a walk if it is still right. */
+static void unused_entries_rest(void **state)
 {
 	struct scene s;
 	u64 hpa;
@@ -311,12 +324,86 @@ static void unused_entries_go(void **state)
 	(void)state;
 	start_simple(&s);
 	assert_true(touch(&s, 0, 0) && touch(&s, PAGE_SIZE, 0));
-	for (u32 i = 0; i < 40; i++) {
-		assert_true(hw_access(&s, 0, 0, &hpa));
-		flush(&s);
+	put_to_rest(&s, PAGE_SIZE);
+	assert_true(touch(&s, PAGE_SIZE, 0));
+	assert_int_equal(s.v.fills, 2);
+	assert_int_equal(s.v.wakes, 1);
+	/* It may be read and no more, and is not woken for a write. */
+	put_to_rest(&s, PAGE_SIZE);
+	assert_true(touch(&s, PAGE_SIZE, PF_W));
+	assert_int_equal(s.v.fills, 3);
+	put_to_rest(&s, PAGE_SIZE);
+	set_pte(&s, 1, pte(&s, 2) | PTE_A);
+	assert_true(touch(&s, PAGE_SIZE, 0) && hw_access(&s, PAGE_SIZE, 0, &hpa));
+	assert_int_equal(hpa, GPA1_SHIFT + 102 * PAGE_SIZE);
+	assert_int_equal(s.v.wakes, 1);
+	check_links(&s);
+	end(&s);
+}
+
+static void set_entry(struct scene *s, u64 page, u64 i, u64 entry)
+{
+	op_gpa1_write(&s->m.vm, GPA1(page * PAGE_SIZE + 8 * i), &entry, 8);
+}
+
+/* More entries than a list holds, and then few again. */
+static void long_lists(void **state)
+{
+	const u64 rights = PTE_P | PTE_W | PTE_U;
+	struct scene s;
+	u64 hpa;
+
+	(void)state;
+	start_simple(&s);
+	for (u64 t = 0; t < 4; t++) {
+		set_entry(&s, 3, t, (4 + t) * PAGE_SIZE | rights);
+		for (u64 i = 0; i < 512; i++)
+			set_entry(&s, 4 + t, i, (100 + i) * PAGE_SIZE | rights);
 	}
-	assert_true(hw_access(&s, 0, 0, &hpa));
+	flush(&s);
+	for (u64 i = 0; i < 4 * 512; i++) {
+		assert_true(touch(&s, i * PAGE_SIZE, 0));
+		if (i % 300 == 0)
+			check_links(&s);
+	}
+	set_entry(&s, 7, 500, 0);
+	flush(&s);
+	check_links(&s);
+	assert_false(hw_access(&s, (3 * 512 + 500) * PAGE_SIZE, 0, &hpa));
+	assert_true(hw_access(&s, (3 * 512 + 501) * PAGE_SIZE, 0, &hpa));
+	put_to_rest(&s, PAGE_SIZE);
+	assert_true(touch(&s, PAGE_SIZE, 0));
+	set_entry(&s, 4, 1, 0);
+	flush(&s);
+	check_links(&s);
 	assert_false(hw_access(&s, PAGE_SIZE, 0, &hpa));
+	assert_true(hw_access(&s, 0, 0, &hpa));
+	end(&s);
+}
+
+/* A table that two others lead to is looked at for both. */
+static void shared_tables(void **state)
+{
+	const u64 rights = PTE_P | PTE_W | PTE_U;
+	struct scene s;
+	u64 hpa;
+
+	(void)state;
+	start_simple(&s);
+	set_entry(&s, 1, 1, 9 * PAGE_SIZE | rights);	/* another table of level 3 */
+	set_entry(&s, 9, 0, 3 * PAGE_SIZE | rights);	/* leads to the same below */
+	flush(&s);
+	for (u32 i = 0; i < 40; i++) {
+		assert_true(touch(&s, 0, 0) && touch(&s, BIT(39), 0));
+		assert_true(touch(&s, BIT(39) + PAGE_SIZE, 0) && touch(&s, PAGE_SIZE, 0));
+		check_links(&s);
+		set_pte(&s, 1, 0);
+		flush(&s);
+		check_links(&s);
+		assert_false(hw_access(&s, PAGE_SIZE, 0, &hpa));
+		assert_false(hw_access(&s, BIT(39) + PAGE_SIZE, 0, &hpa));
+		set_pte(&s, 1, pte(&s, 2));
+	}
 	end(&s);
 }
 
@@ -490,7 +577,9 @@ int main(void)
 		cmocka_unit_test(the_oldest_goes),
 		cmocka_unit_test(flags_at_the_right_time),
 		cmocka_unit_test(flushes_revalidate),
-		cmocka_unit_test(unused_entries_go),
+		cmocka_unit_test(unused_entries_rest),
+		cmocka_unit_test(long_lists),
+		cmocka_unit_test(shared_tables),
 		cmocka_unit_test(write_protection_off),
 		cmocka_unit_test(modes_are_apart),
 		cmocka_unit_test(sizes_and_cache_bits),
