@@ -23,6 +23,7 @@ struct boot_options {
 	bool probe;			/* try what the capability MSRs promise */
 	bool nested_shadow;		/* use hardware VMCS shadowing */
 	bool nested_ept;		/* tell L1 of EPT */
+	bool nested_ept5;		/* of five levels, also where the processor has four */
 };
 
 struct boot_module {

@@ -72,7 +72,9 @@ static bool parse_label(const char *v, size_t len, char *label)
 	X("nested.checks=all", check_all, true)			\
 	X("nested.checks=hardware", check_all, false)		\
 	X("nested.ept=off", nested_ept, false)			\
-	X("nested.ept=on", nested_ept, true)
+	X("nested.ept=on", nested_ept, true)			\
+	X("nested.ept5=always", nested_ept5, true)		\
+	X("nested.ept5=hardware", nested_ept5, false)
 
 #define KNOWN(word, member, value) " " word
 const char boot_options_known[] = "console=e9,com1,vga label=NAME" FLAGS(KNOWN);

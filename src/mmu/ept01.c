@@ -85,7 +85,7 @@ static bool fits(const struct ept01 *e, const struct change *c, u64 entry, u32 l
 	if (!c->map)
 		return !ept_present(entry, false) || ept_is_leaf(entry, level);
 	if (!c->set)
-		return true;
+		return level < 5;	/* e->low stays */
 	return shift <= ept_max_shift(&e->caps) && !(c->offset & (BIT(shift) - 1));
 }
 
@@ -127,23 +127,39 @@ static bool change_table(struct ept01 *e, const struct change *c, u64 *table, u3
 	return true;
 }
 
+static hpa_t root_page(const struct ept01 *e)
+{
+	return HPA(e->eptp & EPT_ADDR);
+}
+
 static bool change_range(struct ept01 *e, struct change *c, gpa1_t gpa, u64 len)
 {
-	u64 limit = BIT(EPT_GPA_BITS);
+	u64 limit = BIT(ept_five_levels(e->eptp) ? EPT_GPA_BITS_5 : EPT_GPA_BITS_4);
 
 	if (gpa.v >= limit)
 		return true;
 	e->changes++;
 	c->start = gpa.v;
 	c->end = gpa.v + MIN(len, limit - gpa.v);
-	return change_table(e, c, op_table(e->vm, e->root), EPT_LEVELS, 0);
+	return change_table(e, c, op_table(e->vm, root_page(e)), ept_levels(e->eptp), 0);
 }
 
 bool ept01_init(struct ept01 *e, struct vm *vm, struct mmu_pool *pool,
 		const struct ept_caps *caps)
 {
+	hpa_t root;
+
 	*e = (struct ept01){ .vm = vm, .pool = pool, .caps = *caps };
-	return mmu_pool_alloc(pool, &e->root);
+	if (!mmu_pool_alloc(pool, &e->low))
+		return false;
+	e->eptp = e->low.v | EPTP_WALK_4 | MT_WB;
+	if (!ept_needs_five_levels(caps))
+		return true;
+	if (!mmu_pool_alloc(pool, &root))
+		return false;
+	op_table(vm, root)[0] = e->low.v | EPT_RWX;
+	e->eptp = root.v | EPTP_WALK_5 | MT_WB;
+	return true;
 }
 
 bool ept01_map(struct ept01 *e, gpa1_t gpa, u64 len, hpa_t hpa, u32 perms, u8 memtype)
@@ -187,13 +203,25 @@ static always_inline struct ept01_mapping leaf_mapping(u64 leaf, u32 level, u64 
 	};
 }
 
+/* The PML4 for an address that is not in the first one; false: there is none. */
+static bool high_pml4(const struct ept01 *e, u64 gpa, hpa_t *page)
+{
+	u64 entry;
+
+	if (!ept_reaches(e->eptp, gpa))
+		return false;
+	entry = op_table(e->vm, root_page(e))[ept_index(gpa, 5)];
+	*page = HPA(entry & EPT_ADDR);
+	return ept_present(entry, false);
+}
+
 struct ept01_mapping ept01_lookup(const struct ept01 *e, gpa1_t gpa)
 {
-	hpa_t page = e->root;
-	u32 level = EPT_LEVELS;
+	hpa_t page = e->low;
+	u32 level = 4;
 
-	if (unlikely(gpa.v >= BIT(EPT_GPA_BITS)))
-		return (struct ept01_mapping){ .shift = ept_shift(EPT_LEVELS) };
+	if (unlikely(gpa.v >> EPT_GPA_BITS_4) && !high_pml4(e, gpa.v, &page))
+		return (struct ept01_mapping){ .shift = ept_shift(5) };
 	/* Unrolled, the shifts are constants: this is the hottest loop of mmu/. */
 #pragma GCC unroll 4
 	for (; level; level--) {

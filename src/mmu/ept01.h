@@ -3,6 +3,8 @@
  * the truth about what L1 may touch: whatever L0 maps for L1 or its guests
  * goes through here. It decides nothing about policy; vm/ says what to map.
  *
+ * It has five levels where the processor's addresses need them, else four.
+ *
  * Always: an entry is either not present or well-formed for this processor,
  * so that hardware never reports a misconfiguration. When something that a
  * processor may have cached was taken away, stale is set; the caller clears
@@ -19,7 +21,8 @@
 struct ept01 {
 	struct vm *vm;
 	struct mmu_pool *pool;
-	hpa_t root;
+	u64 eptp;	/* for the VMCS: write-back tables, no accessed and dirty flags */
+	hpa_t low;	/* the PML4 of the first 2^48 bytes; of four levels, the root */
 	struct ept_caps caps;
 	bool stale;
 	u64 changes;	/* counts calls that may have changed something */
@@ -35,12 +38,6 @@ struct ept01_mapping {
 
 bool ept01_init(struct ept01 *e, struct vm *vm, struct mmu_pool *pool,
 		const struct ept_caps *caps);
-
-/* For the VMCS: write-back tables, four levels, no accessed and dirty bits. */
-static inline u64 ept01_eptp(const struct ept01 *e)
-{
-	return e->root.v | EPTP_WALK_4 | MT_WB;
-}
 
 /* Addresses and lengths are multiples of 4 KiB; perms 0 takes the range away. */
 bool ept01_map(struct ept01 *e, gpa1_t gpa, u64 len, hpa_t hpa, u32 perms, u8 memtype);

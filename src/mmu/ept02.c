@@ -77,7 +77,7 @@ enum ept02_verdict ept02_fault_logged(struct ept02_set *set, struct ept02 *root,
 {
 	u64 q = hw_qualification, access = access_of(root, q);
 	struct ept02_fill fill;
-	enum ept12_result result = EPT12_NOT_PRESENT;
+	enum ept12_result result;
 	u64 changes;
 	u32 tries;
 
@@ -88,16 +88,13 @@ enum ept02_verdict ept02_fault_logged(struct ept02_set *set, struct ept02 *root,
 	ept02_touch(set, root);
 	for (tries = 0; tries < MAX_RESTARTS; tries++) {
 		changes = set->ept01->changes;
-		fill.walk.rights = 0;
-		if (gpa2.v < BIT(EPT_GPA_BITS))
-			result = ept12_walk(set->vm, root->role, &set->caps12, gpa2, &fill.walk);
+		result = ept12_walk(set->vm, root->role, &set->caps12, gpa2, &fill.walk);
 		if (result == EPT12_MISCONFIGURED)
 			return EPT02_REFLECT_MISCONFIG;
 		if (result == EPT12_NOT_PRESENT ||
 		    !allowed12(set, root->role, fill.walk.rights, access, q)) {
 			out->qualification = qualification12(set, root->role, fill.walk.rights, q);
-			out->convertible = gpa2.v < BIT(EPT_GPA_BITS) &&
-					   !(fill.walk.entry[fill.walk.level] & EPT_SUPPRESS_VE);
+			out->convertible = !(fill.walk.entry[fill.walk.level] & EPT_SUPPRESS_VE);
 			return EPT02_REFLECT_VIOLATION;
 		}
 		out->gpa1 = fill.walk.gpa1;
@@ -120,8 +117,7 @@ bool ept02_prefill(struct ept02_set *set, struct ept02 *root, gpa2_t gpa2)
 	u64 changes = set->ept01->changes;
 	struct ept02_fill fill;
 
-	if (gpa2.v >= BIT(EPT_GPA_BITS) ||
-	    ept12_walk(set->vm, root->role, &set->caps12, gpa2, &fill.walk) != EPT12_MAPPED ||
+	if (ept12_walk(set->vm, root->role, &set->caps12, gpa2, &fill.walk) != EPT12_MAPPED ||
 	    ept12_lacks_flags(&fill.walk, false))
 		return false;
 	fill.map = ept01_lookup(set->ept01, fill.walk.gpa1);

@@ -90,32 +90,42 @@ static bool is_near(const struct ept02_fill *f, struct ept02_table *out)
 	return out->note->key == key_of(f, 1, ept12_rights_above(&f->walk, 1));
 }
 
+/* From *t, of this level, to the table below it. *rights: of L1's entries so far. */
+static always_inline bool descend(const struct ept02_fill *f, u32 level, u64 *rights,
+				  struct ept02_table *t)
+{
+	u64 entry = t->entry[ept_index(f->gpa2.v, level)];
+	struct ept02_table above = *t;
+	u16 key;
+
+	if (level >= f->walk.level)
+		*rights &= f->walk.entry[level];
+	key = key_of(f, level - 1, *rights);
+	if (likely((entry & (EPT_LARGE | EPT_R)) == EPT_R)) {
+		*t = table_at(f, HPA(entry & EPT_ADDR));
+		/* Without INVEPT L1 may have made another table of it, and told nobody. */
+		if (likely(t->note->key == key))
+			return true;
+	}
+	return make(f, &above, level - 1, key, t);
+}
+
 bool ept02_path(const struct ept02_fill *f, u32 leaf_level, struct ept02_table *out)
 {
-	u64 rights = ept12_rights_mask(f->root->role);
-	struct ept02_table t, above;
-	u32 level = EPT_LEVELS;
+	/* L1's PML5E counts, whether L0 has one or not. */
+	u64 rights = ept12_rights_mask(f->root->role) & f->walk.entry[EPT_LEVELS];
+	struct ept02_table t;
+	u32 level = 4;
 
 	if (leaf_level == 1 && likely(is_near(f, out)))
 		return true;
 	t = table_at(f, HPA(f->root->eptp & EPT_ADDR));
 	ept02_enliven(f->set, f->root);
+	if (unlikely(ept_five_levels(f->root->eptp)) && !descend(f, 5, &rights, &t))
+		return false;
 #pragma GCC unroll 3
 	for (; level > leaf_level && level > 1; level--) {
-		u64 entry = t.entry[ept_index(f->gpa2.v, level)];
-		u16 key;
-
-		if (level >= f->walk.level)
-			rights &= f->walk.entry[level];
-		key = key_of(f, level - 1, rights);
-		above = t;
-		if (likely((entry & (EPT_LARGE | EPT_R)) == EPT_R)) {
-			t = table_at(f, HPA(entry & EPT_ADDR));
-			/* Without INVEPT L1 may have made another table of it, and told nobody. */
-			if (likely(t.note->key == key))
-				continue;
-		}
-		if (!make(f, &above, level - 1, key, &t))
+		if (!descend(f, level, &rights, &t))
 			return false;
 	}
 	if (level == 1) {

@@ -123,6 +123,13 @@ static struct ept02 *claim(struct ept02_set *set, hpa_t *page)
 	}
 }
 
+/* Where no address has more than 48 bits, four levels hold what five of L1's say. */
+static u64 walk_length(const struct ept02_set *set, u64 role)
+{
+	return ept_five_levels(role) && ept_needs_five_levels(&set->caps_hw) ? EPTP_WALK_5 :
+									       EPTP_WALK_4;
+}
+
 u64 ept02_root(struct ept02_set *set, u64 role, struct ept02 **out)
 {
 	struct ept02 *root = find(set, role);
@@ -132,7 +139,7 @@ u64 ept02_root(struct ept02_set *set, u64 role, struct ept02 **out)
 		root = claim(set, &page);
 		root->role = role;
 		root->bit = BIT32(root - set->roots);
-		root->eptp = page.v | EPTP_WALK_4 | MT_WB;
+		root->eptp = page.v | walk_length(set, role) | MT_WB;
 		if (set->caps_hw.ad)
 			root->eptp |= role & EPTP_AD;
 		ept02_stamp(set, root);

@@ -49,16 +49,32 @@ static always_inline enum ept12_result step(struct vm *vm, struct ept12_walk *w,
 	return level > 1 ? TABLE : EPT12_MAPPED;
 }
 
+/* Where there is a PML5E; and an address that is out of reach, for which no entry is used. */
+static __attribute__((noinline)) enum ept12_result step_5(struct vm *vm, struct ept12_walk *w,
+							  const struct ept_caps *caps, u64 wide)
+{
+	if (ept_reaches(w->role, w->gpa2.v))
+		return step(vm, w, caps, wide, 5);
+	w->rights = 0;
+	w->level = EPT_LEVELS;
+	w->entry[EPT_LEVELS] = EPT_SUPPRESS_VE;
+	return EPT12_NOT_PRESENT;
+}
+
 enum ept12_result ept12_walk(struct vm *vm, u64 role, const struct ept_caps *caps, gpa2_t gpa2,
 			     struct ept12_walk *w)
 {
 	u64 within, wide = EPT_ADDR & ~(BIT(caps->maxphyaddr) - 1);
-	enum ept12_result result;
+	enum ept12_result result = TABLE;
 
 	w->role = role;
 	w->gpa2 = gpa2;
 	w->rights = ept12_rights_mask(role);
-	result = step(vm, w, caps, wide, 4);
+	w->entry[EPT_LEVELS] = (role & EPT_ADDR) | EPT_RIGHTS | EPT_A;
+	if (unlikely(ept_five_levels(role) || gpa2.v >> EPT_GPA_BITS_4))
+		result = step_5(vm, w, caps, wide);
+	if (result == TABLE)
+		result = step(vm, w, caps, wide, 4);
 	if (result == TABLE)
 		result = step(vm, w, caps, wide, 3);
 	if (result == TABLE)

@@ -20,7 +20,7 @@ struct ept12_walk {
 	gpa1_t gpa1;
 	u64 rights;		/* of all levels together; 0 when not present */
 	u32 level;		/* of the leaf */
-	u64 entry[EPT_LEVELS + 1];	/* by level */
+	u64 entry[EPT_LEVELS + 1];	/* by level; over four, a PML5E that allows all */
 	const u64 *table[EPT_LEVELS + 1];	/* good while ept01 stays; NULL: no memory */
 };
 

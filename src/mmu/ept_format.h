@@ -25,11 +25,13 @@
 #define EPT_ADDR 0x000ffffffffff000ull
 
 #define EPT_ENTRIES 512u
-#define EPT_LEVELS 4u
-#define EPT_GPA_BITS 48u
+#define EPT_LEVELS 5u		/* at most; tables of four levels begin with the PML4 */
+#define EPT_GPA_BITS_4 48u	/* of the guest-physical addresses that four levels translate */
+#define EPT_GPA_BITS_5 57u
 
 #define EPTP_MT 7ull
 #define EPTP_WALK_4 (3ull << 3)
+#define EPTP_WALK_5 (4ull << 3)
 #define EPTP_AD BIT(6)
 
 /* SDM 3C "Exit Qualification for EPT Violations". */
@@ -56,10 +58,34 @@ struct ept_caps {
 	bool ad;
 	bool mode_based_exec;
 	bool adv_exit_info;
+	bool walk5;
 	u8 maxphyaddr;
 };
 
-/* Level 1 is the page table (4 KiB), level 4 the PML4. */
+/* Of an EPTP with one of the two page-walk lengths. */
+static inline bool ept_five_levels(u64 eptp)
+{
+	return eptp & EPTP_WALK_5;
+}
+
+static inline u32 ept_levels(u64 eptp)
+{
+	return ept_five_levels(eptp) ? 5 : 4;
+}
+
+/* An address out of reach causes an EPT violation (SDM 3C "EPT Translation Mechanism"). */
+static inline bool ept_reaches(u64 eptp, u64 gpa)
+{
+	return !(gpa >> (ept_five_levels(eptp) ? EPT_GPA_BITS_5 : EPT_GPA_BITS_4));
+}
+
+/* Has this processor addresses that four levels do not reach, and five to reach them? */
+static inline bool ept_needs_five_levels(const struct ept_caps *caps)
+{
+	return caps->walk5 && caps->maxphyaddr > EPT_GPA_BITS_4;
+}
+
+/* Level 1 is the page table (4 KiB), level 4 the PML4, level 5 the PML5. */
 static inline u8 ept_shift(u32 level)
 {
 	return (u8)(PAGE_SHIFT + 9 * (level - 1));
@@ -95,7 +121,7 @@ static inline bool ept_present(u64 entry, bool mode_based)
 
 static inline bool ept_is_leaf(u64 entry, u32 level)
 {
-	return level == 1 || (level < EPT_LEVELS && (entry & EPT_LARGE));
+	return level == 1 || (level <= 3 && (entry & EPT_LARGE));
 }
 
 static inline bool ept_memtype_valid(u8 type)

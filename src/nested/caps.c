@@ -1,7 +1,8 @@
 /*
  * L1's VMX capabilities: those of the hardware AND what the engine does, from
  * one table. Computed once; afterwards only read. A bit that the table does not
- * name is withheld. IA32_FEATURE_CONTROL is not here: it belongs to vm/.
+ * name is withheld. EPT of five levels alone can be had without the hardware's
+ * help, if that is asked for. IA32_FEATURE_CONTROL is not here: it belongs to vm/.
  */
 #include "nested/caps.h"
 
@@ -50,12 +51,11 @@ const struct nested_cap_row nested_cap_rows[] = {
 	{ CAP_MISC, BIT(14), "processor trace in VMX operation" },
 	{ CAP_MISC, BIT(15) | BIT(28) | 0xffffffffull << 32, "there is no SMM monitor" },
 
-	{ CAP_EPT_VPID, EPTCAP_EXEC_ONLY | EPTCAP_WALK4 | EPTCAP_UC | EPTCAP_WB |
+	{ CAP_EPT_VPID, EPTCAP_EXEC_ONLY | EPTCAP_WALK4 | EPTCAP_WALK5 | EPTCAP_UC | EPTCAP_WB |
 		EPTCAP_2M | EPTCAP_1G | EPTCAP_INVEPT | EPTCAP_AD | EPTCAP_ADV_INFO |
 		EPTCAP_INVEPT_SINGLE | EPTCAP_INVEPT_GLOBAL, NULL },
 	{ CAP_EPT_VPID, EPTCAP_INVVPID | EPTCAP_INVVPID_ADDR | EPTCAP_INVVPID_SINGLE |
 		EPTCAP_INVVPID_ALL | EPTCAP_INVVPID_SINGLE_RG, NULL },
-	{ CAP_EPT_VPID, EPTCAP_WALK5, "ept12 is walked with four levels" },
 };
 const unsigned nested_cap_row_count = ARRAY_SIZE(nested_cap_rows);
 
@@ -135,6 +135,9 @@ void nested_caps_init(struct nested_vcpu *n)
 	/* VMWRITE always exits or goes to a shadow: writing any field is ours to give. */
 	c->misc = (hw->misc & passed_on(CAP_MISC)) | MISC_VMWRITE_ANY;
 	c->ept_vpid = hw->ept_vpid & passed_on(CAP_EPT_VPID);
+	/* Then ept02 has four levels whatever ept12 has. */
+	if (n->always_ept5 && hw->maxphyaddr <= EPT_GPA_BITS_4)
+		c->ept_vpid |= EPTCAP_WALK5;
 	drop_dependents(c);
 	c->vmfunc = c->proc2.may & PROC2_VMFUNC ? hw->vmfunc & BIT(VMFUNC_EPTP_SWITCHING) : 0;
 

@@ -92,6 +92,7 @@ struct nested_vcpu {
 	bool explain;			/* say why instructions and entries fail */
 	bool use_shadow;		/* hardware VMCS shadowing for L1 */
 	bool hide_ept;			/* L1 shall do without EPT */
+	bool always_ept5;		/* EPT of five levels, also without the CPU's help */
 	bool breakpoints;		/* L1 may have some enabled; memo[] is empty then */
 
 	hpa_t vmcs01;

@@ -58,7 +58,7 @@ static void flush(struct vm *vm)
 		return;
 	vm->ept01.stale = false;
 	if (likely(!vm->no_ept)) {
-		vmx_invept(INVEPT_SINGLE, ept01_eptp(&vm->ept01));
+		vmx_invept(INVEPT_SINGLE, vm->ept01.eptp);
 		return;
 	}
 	vtlb_drop(&vm->vtlb);
@@ -115,7 +115,7 @@ static bool fill(struct vm *vm, u64 gpa)
 	u64 size = vm->ept_caps.pg_1g ? SZ_1G : SZ_2M;
 	u64 start = ALIGN_DOWN(gpa, size);
 
-	if (gpa >> vm->hw.maxphyaddr || gpa < vm->ram_end)
+	if (gpa >> vm->hw.maxphyaddr || !ept_reaches(vm->ept01.eptp, gpa) || gpa < vm->ram_end)
 		return false;
 	if (map_identity(vm, start, start + size))
 		return true;

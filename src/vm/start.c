@@ -84,7 +84,8 @@ static struct ept_caps ept_caps_of(const struct vmx_caps *c)
 	/* Then ept01 is walked by software alone, and may be as it likes. */
 	if (!(c->proc2.may & PROC2_EPT))
 		return (struct ept_caps){
-			.pg_2m = true, .pg_1g = true, .maxphyaddr = c->maxphyaddr,
+			.pg_2m = true, .pg_1g = true, .walk5 = true,
+			.maxphyaddr = c->maxphyaddr,
 		};
 	return (struct ept_caps){
 		.exec_only = c->ept_vpid & EPTCAP_EXEC_ONLY,
@@ -93,6 +94,7 @@ static struct ept_caps ept_caps_of(const struct vmx_caps *c)
 		.ad = c->ept_vpid & EPTCAP_AD,
 		.mode_based_exec = c->proc2.may & PROC2_MODE_BASED_EXEC,
 		.adv_exit_info = c->ept_vpid & EPTCAP_ADV_INFO,
+		.walk5 = c->ept_vpid & EPTCAP_WALK5,
 		.maxphyaddr = c->maxphyaddr,
 	};
 }

@@ -98,6 +98,7 @@ static void init_nested(struct vcpu *v, const struct boot_options *options)
 	n->use_shadow = options->nested_shadow && (vm->hw.proc2.may & PROC2_SHADOW_VMCS) &&
 			(vm->hw.misc & MISC_VMWRITE_ANY);
 	n->hide_ept = !options->nested_ept;
+	n->always_ept5 = options->nested_ept5;
 	n->vmcs01 = v->vmcs01;
 	n->ept02s = &vm->ept02s;
 	n->vtlb = vm->no_ept ? &vm->vtlb : NULL;
@@ -126,7 +127,7 @@ void vcpu_use_memory(struct vcpu *v)
 {
 	if (v->vm->no_ept)
 		return;
-	v->nested.eptp01 = ept01_eptp(&v->vm->ept01);
+	v->nested.eptp01 = v->vm->ept01.eptp;
 	vmx_write(VMCS_EPT_POINTER, v->nested.eptp01);
 }
 

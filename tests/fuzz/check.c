@@ -140,12 +140,14 @@ static void check_addresses(struct fx *f)
 }
 
 /* SDM 3C "VM-Execution Control Fields": however it got there, an entry would take it. */
-static void check_eptp(u64 eptp)
+static void check_eptp(const struct fx *f, u64 eptp)
 {
 	u64 type = eptp & EPTP_MT, reserved = 0xf80 | ~(BIT(PHYS_WIDTH) - 1);
+	u64 walk = eptp & 7ull << 3;
 
 	assert_true(type == MT_UC || type == MT_WB);
-	assert_int_equal(eptp & 7ull << 3, EPTP_WALK_4);
+	assert_true(walk == EPTP_WALK_4 ||
+		    (walk == EPTP_WALK_5 && (f->n.caps.ept_vpid & EPTCAP_WALK5)));
 	assert_int_equal(eptp & reserved, 0);
 }
 
@@ -163,7 +165,7 @@ static void check_tables(struct fx *f)
 		assert_int_equal(eptp, f->n.eptp01);
 		return;
 	}
-	check_eptp(s->v[VF_EPT_POINTER]);
+	check_eptp(f, s->v[VF_EPT_POINTER]);
 	assert_true(e >= f->ept02s.roots && e < f->ept02s.roots + EPT02_ROOTS);
 	assert_int_equal(e->role, s->v[VF_EPT_POINTER] |
 			 (nested_proc2(s) & PROC2_MODE_BASED_EXEC ? EPT02_ROLE_MBEC : 0));

@@ -24,39 +24,48 @@ struct scene {
 
 /* L1's entries for an address, from the top to where a walk ends. */
 struct path {
-	u64 at[4], entry[4];
+	u64 at[5], entry[5];
 	unsigned count;
 };
 
 static const u64 gpas[] = {
 	0, 0x1000, 0x1ff000, SZ_2M, 7 * SZ_2M + 0x5000, SZ_1G, SZ_1G + 0x3456, 3 * SZ_1G + SZ_2M,
-	BIT(39), BIT(39) + SZ_1G, (1ull << 48) - PAGE_SIZE, 1ull << 48,
+	BIT(39), BIT(39) + SZ_1G, BIT(48) - PAGE_SIZE, BIT(48), BIT(48) + SZ_1G,
+	BIT(52) - PAGE_SIZE,
 };
 
-static u64 read_gpa(struct fuzz_input *in)
+/* Some that four levels do not reach, where the processor has such addresses. */
+static u64 read_gpa(struct scene *s)
 {
-	u8 which = fuzz_u8(in);
+	u8 which = fuzz_u8(s->in);
+	u64 gpa = which < 0xc0 ? gpas[which % ARRAY_SIZE(gpas)] : fuzz_value(s->in);
 
-	return which < 0xc0 ? gpas[which % ARRAY_SIZE(gpas)] : fuzz_value(in) & (BIT(49) - 1);
+	return gpa & (l1_wide(&s->l) ? BIT(52) - 1 : BIT(48) - 1);
+}
+
+/* Where L1's data is: as high as the machine goes. */
+static u64 data_base(const struct scene *s)
+{
+	return DATA + (l1_wide(&s->l) ? HIGH : 0);
 }
 
 /* A page for an entry: a table, data mapped by ept01 in some way, or anything. */
-static u64 read_page(struct fuzz_input *in)
+static u64 read_page(struct scene *s)
 {
-	u8 how = fuzz_u8(in);
+	u8 how = fuzz_u8(s->in);
 
 	if (how < 0x80)
 		return TABLES + how % PAGES * PAGE_SIZE;
 	if (how < 0xc0)
-		return DATA + (how & 7) * SZ_1G + (how >> 3 & 7) * SZ_2M;
-	return fuzz_value(in);
+		return data_base(s) + (how & 7) * SZ_1G + (how >> 3 & 7) * SZ_2M;
+	return fuzz_value(s->in);
 }
 
 static void write_entry(struct scene *s)
 {
 	u8 where = fuzz_u8(s->in);
-	u64 gpa = read_gpa(s->in), page = read_page(s->in), bits = fuzz_bytes(s->in, 2);
-	u32 index = ept_index(gpa, 1 + (where >> 4 & 3));
+	u64 gpa = read_gpa(s), page = read_page(s), bits = fuzz_bytes(s->in, 2);
+	u32 index = ept_index(gpa, 1 + (where >> 4) % 5);
 	u64 at = TABLES + where % PAGES * PAGE_SIZE + 8 * (u64)index;
 	u64 entry = page | bits | (bits & BIT(11)) << 52;	/* ignored, and "suppress #VE" */
 
@@ -100,9 +109,11 @@ static struct path path_of(struct scene *s, u64 gpa)
 	u64 table = s->role & EPT_ADDR, rights = s->l.mbec ? 0x407 : 7;
 	struct path p = { .count = 0 };
 
-	if (gpa >= BIT(48))
+	int level = s->l.five ? 5 : 4;
+
+	if (gpa >= (s->l.five ? BIT(57) : BIT(48)))
 		return p;
-	for (int level = 4; level > 0; level--) {
+	for (; level > 0; level--) {
 		u64 at = table + (gpa >> (3 + 9 * level) & 511) * 8, e = l1_read(&s->l, at);
 
 		p.at[p.count] = at;
@@ -221,16 +232,15 @@ static void handle(struct scene *s, struct ept02 *root, u64 gpa, u64 need, u64 q
 /* One access by L2: through ept02 if that has it, else through the engine. */
 static void access(struct scene *s)
 {
-	u64 gpa = read_gpa(s->in), q = fuzz_bytes(s->in, 2) & 0x1387, need;
-	struct hw_walk hw = { 0 };
+	u64 gpa = read_gpa(s), q = fuzz_bytes(s->in, 2) & 0x1387, need;
 	struct ept02 *root;
+	struct hw_walk hw;
 
 	q |= 1ull << fuzz_below(s->in, 3);
 	if (!(q & EPTQ_GLA_VALID))
 		q &= ~EPTQ_GLA_FINAL;
 	ept02_root(&s->m->set, s->role, &root);
-	if (gpa < BIT(48))
-		hw = hw_walk(&s->m->vm, root->eptp, s->l.mbec, gpa);
+	hw = hw_walk(&s->m->vm, root->eptp, s->l.mbec, gpa);
 	if (hw.present)
 		check_mapping(s, gpa, &hw);
 	q |= (hw.rights & EPT_RWX) << EPTQ_RIGHTS_SHIFT | (hw.rights & EPT_XU ? EPTQ_MAY_XU : 0);
@@ -241,23 +251,24 @@ static void access(struct scene *s)
 		handle(s, root, gpa, need, q);
 }
 
-/* The same EPT with other flags or rights: a role of its own, but INVEPT is for all of them. */
-static void choose_role(struct scene *s, bool ad, bool mbec)
+/* The same EPT with other flags, rights or levels: a role of its own, but INVEPT is for all. */
+static void choose_role(struct scene *s, bool ad, bool mbec, bool five)
 {
 	s->l.ad = ad;
 	s->l.mbec = mbec;
-	s->role = TABLES | EPTP_WALK_4 | MT_WB | (ad ? EPTP_AD : 0) |
+	s->l.five = five;
+	s->role = TABLES | (five ? EPTP_WALK_5 : EPTP_WALK_4) | MT_WB | (ad ? EPTP_AD : 0) |
 		  (mbec ? EPT02_ROLE_MBEC : 0);
 }
 
 static void access_as_sibling(struct scene *s)
 {
-	bool ad = s->l.ad, mbec = s->l.mbec;
+	bool ad = s->l.ad, mbec = s->l.mbec, five = s->l.five;
 	u8 how = fuzz_u8(s->in);
 
-	choose_role(s, ad ^ (how & 1), mbec ^ (how >> 1 & 1));
+	choose_role(s, ad ^ (how & 1), mbec ^ (how >> 1 & 1), five ^ (how >> 2 & 1));
 	access(s);
-	choose_role(s, ad, mbec);
+	choose_role(s, ad, mbec, five);
 }
 
 static void invept(struct scene *s)
@@ -279,7 +290,7 @@ static void invept(struct scene *s)
 static void move_memory(struct scene *s)
 {
 	u64 size = fuzz_flip(s->in) ? SZ_2M : PAGE_SIZE, to = (12 + fuzz_below(s->in, 4)) * SZ_1G;
-	u64 at = DATA + fuzz_below(s->in, 5) * SZ_1G + fuzz_below(s->in, 4) * SZ_2M;
+	u64 at = data_base(s) + fuzz_below(s->in, 5) * SZ_1G + fuzz_below(s->in, 4) * SZ_2M;
 
 	assert_true(ept01_map(&s->m->ept01, GPA1(at), size, HPA(to), EPT_RWX, MT_WB));
 	ept02_unmap_gpa1(&s->m->set, GPA1(at), size);
@@ -289,7 +300,8 @@ static void move_memory(struct scene *s)
 static void take_away(struct scene *s)
 {
 	static const u32 rights[] = { 0, EPT_R, EPT_R | EPT_X, EPT_RWX };
-	u64 page = DATA + fuzz_below(s->in, 5) * SZ_1G + fuzz_below(s->in, 4) * (SZ_2M + PAGE_SIZE);
+	u64 page = data_base(s) + fuzz_below(s->in, 5) * SZ_1G +
+		   fuzz_below(s->in, 4) * (SZ_2M + PAGE_SIZE);
 
 	assert_true(ept01_protect(&s->m->ept01, GPA1(page), rights[fuzz_below(s->in, 4)]));
 	ept02_unmap_gpa1(&s->m->set, GPA1(page), PAGE_SIZE);
@@ -300,48 +312,56 @@ static void other_root(struct scene *s)
 {
 	struct ept02_fault out;
 	struct ept02 *root;
-	u64 role = (TABLES + fuzz_below(s->in, PAGES) * PAGE_SIZE) | EPTP_WALK_4 | MT_WB;
+	u64 role = (TABLES + fuzz_below(s->in, PAGES) * PAGE_SIZE) | MT_WB |
+		   (s->l.five ? EPTP_WALK_5 : EPTP_WALK_4);
 
 	if ((role ^ s->role) & EPT_ADDR) {
 		ept02_root(&s->m->set, role, &root);
-		ept02_fault(&s->m->set, root, GPA2(read_gpa(s->in)), EPTQ_READ, &out);
+		ept02_fault(&s->m->set, root, GPA2(read_gpa(s)), EPTQ_READ, &out);
 	}
 }
 
 /* L1's memory: its tables one to one, data in pages of all sizes, some with less rights. */
-static void map_memory(struct machine *m)
+static void map_memory(struct machine *m, u64 data)
 {
 	static const u32 rights[] = { EPT_RWX, EPT_RWX, EPT_R | EPT_X, EPT_R };
 	struct ept01 *e = &m->ept01;
 
 	assert_true(ept01_map(e, GPA1(0), TABLES_END, HPA(0), EPT_RWX, MT_WB));
 	for (unsigned i = 0; i < 4; i++)
-		assert_true(ept01_map(e, GPA1(DATA + i * SZ_1G), SZ_1G, HPA((4 + i) * SZ_1G),
+		assert_true(ept01_map(e, GPA1(data + i * SZ_1G), SZ_1G, HPA((4 + i) * SZ_1G),
 				      rights[i], MT_WB));
-	assert_true(ept01_map(e, GPA1(DATA + 4 * SZ_1G), 2 * SZ_2M, HPA(SZ_1G), EPT_RWX, MT_WB));
+	assert_true(ept01_map(e, GPA1(data + 4 * SZ_1G), 2 * SZ_2M, HPA(SZ_1G), EPT_RWX, MT_WB));
 }
 
-/* The machine as it was after its start; only what may have been written since is put back. */
-static struct machine *machine_again(void)
-{
-	static struct machine live, start;
-	static u8 *tables01;
-	size_t len = start.pool01.fresh * PAGE_SIZE;
+/* A machine, and what it was like after its start. */
+struct kept {
+	struct machine live, start;
+	u8 *tables01;
+};
 
-	if (!tables01) {
-		machine_init(&live, 1, HOME_PAGES01, POOL_PAGES);
-		map_memory(&live);
-		start = live;
-		len = start.pool01.fresh * PAGE_SIZE;
-		tables01 = malloc(len);
-		assert_non_null(tables01);
-		memcpy(tables01, live.vm.memory.ram + HOME, len);
-		return &live;
+/* As it was then; only what may have been written since is put back. */
+static struct machine *machine_again(bool wide)
+{
+	static struct kept both[2];
+	struct kept *k = &both[wide];
+	size_t len = k->start.pool01.fresh * PAGE_SIZE;
+
+	if (!k->tables01) {
+		machine_init_as(&k->live, 1, HOME_PAGES01, POOL_PAGES,
+				wide ? &wide_caps : &full_caps);
+		map_memory(&k->live, wide ? HIGH + DATA : DATA);
+		k->start = k->live;
+		len = k->start.pool01.fresh * PAGE_SIZE;
+		k->tables01 = malloc(len);
+		assert_non_null(k->tables01);
+		memcpy(k->tables01, k->live.vm.memory.ram + HOME, len);
+		return &k->live;
 	}
-	memcpy(live.vm.memory.ram + HOME, tables01, len);
-	memset(live.vm.memory.ram + TABLES, 0, PAGES * PAGE_SIZE);
-	live = start;
-	return &live;
+	memcpy(k->live.vm.memory.ram + HOME, k->tables01, len);
+	memset(k->live.vm.memory.ram + TABLES, 0, PAGES * PAGE_SIZE);
+	k->live = k->start;
+	return &k->live;
 }
 
 static void choose_machine(struct scene *s, u8 how)
@@ -353,7 +373,7 @@ static void choose_machine(struct scene *s, u8 how)
 	set->caps12.pg_1g = !(how & 8);
 	set->caps12.adv_exit_info = how & 16;
 	set->caps_hw.adv_exit_info = how & 32;
-	choose_role(s, how & 1, how & 2);
+	choose_role(s, how & 1, how & 2, how & 64);
 }
 
 static void step(struct scene *s)
@@ -389,9 +409,10 @@ static void step(struct scene *s)
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
-	struct scene s = { .m = machine_again(), .in = &in, .told = true };
+	u8 how = fuzz_u8(&in);
+	struct scene s = { .m = machine_again(how & 128), .in = &in, .told = true };
 
-	choose_machine(&s, fuzz_u8(&in));
+	choose_machine(&s, how);
 	for (unsigned i = 0; i < STEPS_MAX && in.left; i++)
 		step(&s);
 	return 0;

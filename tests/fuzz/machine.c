@@ -187,6 +187,8 @@ static void make(struct machine *m, enum state_base base, enum fuzz_shadow shado
 	struct fx *f = &m->live;
 
 	fx_start(f, base, shadow != SHADOW_NONE);
+	f->n.always_ept5 = base != B64;
+	nested_caps_init(&f->n);
 	if (shadow == SHADOW_KEPT)
 		withhold_shadowing(f);
 	start_paging(f, base != HOST32);

@@ -24,6 +24,11 @@ u64 program_address(struct fuzz_input *in)
 	}
 }
 
+u64 program_levels(bool five)
+{
+	return five ? EPTP_WALK_5 : EPTP_WALK_4;
+}
+
 /* L1's writes, with its own or another CPU's hands. */
 void program_write_memory(struct program *p)
 {
@@ -46,11 +51,10 @@ void program_write_ept12(struct program *p)
 void program_write_eptp(struct program *p)
 {
 	u64 at = FX_PAGE(fuzz_below(p->in, 3)) + 8ull * fuzz_below(p->in, 3);
-	u64 eptp = (FX_EPT12 + (fuzz_u8(p->in) & 1) * PAGE_SIZE) | EPTP_WALK_4 | MT_WB;
-
+	u64 eptp = (FX_EPT12 + (fuzz_u8(p->in) & 1) * PAGE_SIZE) | MT_WB;
 	u8 how = fuzz_u8(p->in);
 
-	eptp |= how & EPTP_AD;
+	eptp |= program_levels(how & 0x80) | (how & EPTP_AD);
 	if (how & 1)
 		eptp ^= BIT(how >> 1 & 15);
 	program_poke(p->f, at, &eptp, sizeof(eptp));

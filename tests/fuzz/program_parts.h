@@ -16,6 +16,8 @@ unsigned program_field(struct fuzz_input *in);
 
 /* program_memory.c */
 u64 program_address(struct fuzz_input *in);
+/* Of an EPTP; five are an error where L1 is not offered them. */
+u64 program_levels(bool five);
 void program_write_memory(struct program *p);
 void program_write_ept12(struct program *p);
 void program_write_eptp(struct program *p);

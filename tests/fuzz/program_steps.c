@@ -137,7 +137,8 @@ static u64 field_value(struct program *p, unsigned i)
 	if (how < 0x80)
 		return now ^ BIT(how & 63);
 	if (how < 0xc0)
-		return program_address(p->in) | (how & 0x20 ? EPTP_WALK_4 | MT_WB : 0);
+		return program_address(p->in) |
+		       (how & 0x20 ? program_levels(how & 0x10) | MT_WB : 0);
 	return fuzz_value(p->in);
 }
 
@@ -279,9 +280,10 @@ static void store_pointer(struct program *p)
 
 static void invalidate(struct program *p, u32 reason)
 {
-	u64 type = fuzz_below(p->in, 5);
-	u64 what = reason == EXIT_INVEPT ? program_address(p->in) | EPTP_WALK_4 | MT_WB :
-					   fuzz_value(p->in);
+	u8 how = fuzz_u8(p->in);
+	u64 type = how % 5;
+	u64 what = reason == EXIT_INVEPT ?
+		   program_address(p->in) | program_levels(how & 0x40) | MT_WB : fuzz_value(p->in);
 
 	program_instruction(p, reason, what, fuzz_value(p->in), type);
 }

@@ -277,7 +277,7 @@ u64 fx_translate(struct fx *f, u64 gpa2)
 {
 	u64 table = FX02(f, EPT_POINTER) & EPT_ADDR;
 
-	for (u32 level = EPT_LEVELS; level; level--) {
+	for (u32 level = ept_levels(FX02(f, EPT_POINTER)); level; level--) {
 		u64 entry;
 
 		memcpy(&entry, fx_page02(f, table) + 8 * ept_index(gpa2, level), sizeof(entry));

@@ -44,6 +44,9 @@ struct fx {
 
 /* L1's current VMCS has the state base; vmcs01 is in the mode it needs. */
 void fx_start(struct fx *f, enum state_base base, bool shadow);
+/* The same on one whose addresses have 52 bits, and its EPT five levels. */
+void fx_start_wide(struct fx *f, enum state_base base, bool shadow);
+struct vmx_caps fx_wide_machine(void);
 /* The same on a processor without EPT. */
 void fx_start_without_ept(struct fx *f, enum state_base base);
 /* On this machine (or the model's own), and without a current VMCS. */

@@ -8,7 +8,6 @@
 
 static const struct ept_caps ept_caps = {
 	.exec_only = true, .pg_2m = true, .pg_1g = true, .ad = true, .adv_exit_info = true,
-	.maxphyaddr = 40,
 };
 
 static hpa_t own_page(unsigned i)
@@ -45,15 +44,17 @@ static void start_memory(struct fx *f)
 {
 	struct host_memory *m = &f->vm.memory;
 	const hpa_t tables = own_page(FX_OWN_PAGES);
+	struct ept_caps ept = ept_caps;
 
+	ept.walk5 = f->hw.caps.ept_vpid & EPTCAP_WALK5;
+	ept.maxphyaddr = f->hw.caps.maxphyaddr;
 	host_memory_init(m, FX_RAM, FX_HOME, FX_RAM);
 	mmu_pool_init(&f->pool01, &f->vm, tables, FX_POOL_PAGES);
 	mmu_pool_init(&f->pool02, &f->vm, HPA(tables.v + FX_POOL_PAGES * PAGE_SIZE), FX_POOL_PAGES);
-	assert_true(ept01_init(&f->ept01, &f->vm, &f->pool01, &ept_caps));
+	assert_true(ept01_init(&f->ept01, &f->vm, &f->pool01, &ept));
 	assert_true(ept01_map(&f->ept01, GPA1(0), FX_L1_RAM, HPA(FX_SHIFT), EPT_RWX, MT_WB));
 	m->ept01 = &f->ept01;
-	assert_true(ept02_set_init(&f->ept02s, &f->vm, &f->pool02, &f->ept01, &ept_caps,
-				   &ept_caps));
+	assert_true(ept02_set_init(&f->ept02s, &f->vm, &f->pool02, &f->ept01, &ept, &ept));
 	poke(f, VAPIC_PAGE + 0x80, 0x50);
 	poke(f, PDPT, 0x8001);
 	poke(f, FX_EPT12, (FX_EPT12 + PAGE_SIZE) | EPT_RWX);
@@ -129,7 +130,7 @@ void fx_start_root(struct fx *f, const struct vmx_caps *machine, bool shadow)
 	n->hw = &f->hw.caps;
 	n->gpr = f->gpr;
 	n->ept02s = &f->ept02s;
-	n->eptp01 = ept ? ept01_eptp(&f->ept01) : 0;
+	n->eptp01 = ept ? f->ept01.eptp : 0;
 	n->entry_controls01 = (0x11fb | ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER) &
 			      f->hw.caps.entry.may;
 	n->vpid01 = FX_VPID01;
@@ -145,6 +146,16 @@ void fx_start_root(struct fx *f, const struct vmx_caps *machine, bool shadow)
 	n->vmxon_region = GPA1(FX_VMXON);
 }
 
+struct vmx_caps fx_wide_machine(void)
+{
+	struct hw_model hw;
+
+	hw_model_init(&hw);
+	hw.caps.ept_vpid |= EPTCAP_WALK5;
+	hw.caps.maxphyaddr = 52;
+	return hw.caps;
+}
+
 static void start(struct fx *f, const struct vmx_caps *machine, enum state_base base, bool shadow)
 {
 	fx_start_root(f, machine, shadow);
@@ -155,6 +166,13 @@ static void start(struct fx *f, const struct vmx_caps *machine, enum state_base 
 void fx_start(struct fx *f, enum state_base base, bool shadow)
 {
 	start(f, NULL, base, shadow);
+}
+
+void fx_start_wide(struct fx *f, enum state_base base, bool shadow)
+{
+	struct vmx_caps caps = fx_wide_machine();
+
+	start(f, &caps, base, shadow);
 }
 
 void fx_start_without_ept(struct fx *f, enum state_base base)

@@ -53,11 +53,11 @@ static inline struct access random_access(struct l1 *l)
 	struct machine *m = l->m;
 	struct access a = { .bits = kinds[pick(m, 4)], .user = pick(m, 2) };
 
-	a.gpa = area_base[pick(m, AREAS)];
+	a.gpa = l1_area(l);
 	a.gpa += chance(m, 3) ? pick(m, SZ_1G) :
 		 chance(m, 2) ? pick(m, 32 * SZ_2M) :
 				pick(m, SZ_2M);
-	a.gpa &= (1ull << 48) - 1;
+	a.gpa &= (l1_wide(l) ? 1ull << 52 : 1ull << 48) - 1;
 	a.kind = a.bits == 4 ? DATA_ACCESS : (enum kind)pick(m, 3);
 	if (a.kind == PAGE_WALK)
 		a.bits = l->ad ? 3 : pick(m, 2) + 1;
@@ -168,9 +168,11 @@ static inline void one_access(struct l1 *l, u64 eptp, struct ept02 *root,
 
 static inline void build(struct machine *m, struct l1 *l, int seed)
 {
-	machine_init(m, (uint64_t)seed, HOME_PAGES01, seed % 4 ? HOME_PAGES02 : 16);
+	machine_init_as(m, (uint64_t)seed, HOME_PAGES01, seed % 4 ? HOME_PAGES02 : 16,
+			seed / 3 & 1 ? &wide_caps : &full_caps);
 	*l = (struct l1){
 		.m = m, .next_table = TABLES, .ad = seed & 1, .mbec = seed & 2,
+		.five = seed / 5 & 1,
 	};
 	m->set.caps12.exec_only = !(seed & 4);
 	m->set.caps12.pg_1g = !(seed & 8);

@@ -11,16 +11,32 @@
 #define TABLES_END HOME
 #define DATA SZ_1G
 #define DATA_SIZE (6 * SZ_1G)
-/* Where the addresses tried lie: a few regions far apart. */
+/* The same again, where the machine has such addresses. */
+#define HIGH (1ull << 50)
+/* Where the addresses tried lie: a few regions far apart; some that four levels do not reach. */
 #define AREAS 5
+#define AREAS_WIDE 8
 
-static const u64 area_base[AREAS] = { 0, SZ_2M * 7, SZ_1G * 3, SZ_1G * 600, (1ull << 48) - SZ_2M };
+static const u64 area_base[AREAS_WIDE] = {
+	0, SZ_2M * 7, SZ_1G * 3, SZ_1G * 600, (1ull << 48) - SZ_2M,
+	1ull << 48, 5 * (1ull << 49) + SZ_1G, (1ull << 52) - SZ_2M,
+};
 
 struct l1 {
 	struct machine *m;
 	u64 next_table;
-	bool ad, mbec, hostile;
+	bool ad, mbec, five;
 };
+
+static inline bool l1_wide(const struct l1 *l)
+{
+	return l->m->set.caps_hw.maxphyaddr == 52;
+}
+
+static inline u64 l1_area(const struct l1 *l)
+{
+	return area_base[pick(l->m, l1_wide(l) ? AREAS_WIDE : AREAS)];
+}
 
 static inline u64 l1_read(struct l1 *l, u64 a)
 {
@@ -65,7 +81,7 @@ static inline u64 l1_spoil(struct l1 *l, u64 entry, int level)
 		return level == 1 || (level < 4 && (entry & 0x80)) ?
 			(entry & ~0x38ull) | (2 + pick(l->m, 2)) << 3 : entry | 8;
 	default:
-		return level > 1 ? (entry | 0x80 | 1 << 12) & ~(level == 4 ? 0 : 0x78ull) :
+		return level > 1 ? (entry | 0x80 | 1 << 12) & ~(level >= 4 ? 0 : 0x78ull) :
 				   entry | 0x38;
 	}
 }
@@ -74,7 +90,8 @@ static inline u64 l1_leaf(struct l1 *l, int level)
 {
 	static const u64 types[] = { MT_UC, MT_WC, MT_WT, MT_WP, MT_WB };
 	u64 size = 1ull << (12 + 9 * (level - 1));
-	u64 to = ALIGN_DOWN(DATA + pick(l->m, DATA_SIZE), size);
+	u64 data = DATA + (l1_wide(l) ? pick(l->m, 2) * HIGH : 0);
+	u64 to = ALIGN_DOWN(data + pick(l->m, DATA_SIZE), size);
 	u64 entry = to | types[pick(l->m, 5)] << 3 | pick(l->m, 2) << 6 | (level > 1 ? 0x80 : 0);
 
 	entry |= l1_rights(l, l->mbec ? 0x407 : 7) | pick(l->m, 4) << 8;
@@ -120,36 +137,42 @@ static inline void l1_fill(struct l1 *l, u64 table, int level, u64 gpa, int coun
 /* A whole EPT; returns its EPTP. */
 static inline u64 l1_ept(struct l1 *l)
 {
+	int a, levels = l->five ? 5 : 4, areas = l->five && l1_wide(l) ? AREAS_WIDE : AREAS;
 	u64 root = l1_table(l);
-	int a;
 
-	for (a = 0; a < AREAS; a++)
-		l1_fill(l, root, 4, area_base[a], 1);
-	return root | EPTP_WALK_4 | MT_WB | (l->ad ? EPTP_AD : 0);
+	for (a = 0; a < areas; a++)
+		l1_fill(l, root, levels, area_base[a], 1);
+	return root | (u64)(levels - 1) << 3 | MT_WB | (l->ad ? EPTP_AD : 0);
+}
+
+static inline void l1_data(struct l1 *l, u64 data, u64 size)
+{
+	struct ept01 *e = &l->m->ept01;
+	u64 at, len;
+
+	for (at = data; at < data + size; at += len) {
+		static const u64 sizes[] = { PAGE_SIZE, SZ_2M, SZ_1G };
+		static const u32 rights[] = { 7, 7, 7, 5, 1, 3, 4 };
+		u64 page = sizes[pick(l->m, 3)];
+		u64 to = ALIGN_DOWN(SZ_1G + pick(l->m, 1ull << 38), page);
+
+		len = page * (1 + pick(l->m, page == PAGE_SIZE ? 700 : 40));
+		if (chance(l->m, 6))
+			continue;
+		if (page == SZ_1G)
+			len = SZ_1G;
+		assert_true(ept01_map(e, GPA1(at), len, HPA(to), rights[pick(l->m, 7)],
+				      (u8)MT_WB));
+	}
 }
 
 /* ept01: L1's tables one to one, its data in all sizes, with holes and restricted rights. */
 static inline void l1_memory(struct l1 *l)
 {
-	struct ept01 *e = &l->m->ept01;
-	u64 at, len;
-
-	assert_true(ept01_map(e, GPA1(0), TABLES_END, HPA(0), EPT_RWX, MT_WB));
-	for (at = DATA; at < DATA + DATA_SIZE; at += len) {
-		static const u64 sizes[] = { PAGE_SIZE, SZ_2M, SZ_1G };
-		static const u32 rights[] = { 7, 7, 7, 5, 1, 3, 4 };
-		u64 size = sizes[pick(l->m, 3)];
-		u64 to = ALIGN_DOWN(SZ_1G + pick(l->m, 1ull << 38), size);
-
-		len = size == PAGE_SIZE ? size * (1 + pick(l->m, 700)) :
-					  size * (1 + pick(l->m, 40));
-		if (chance(l->m, 6))
-			continue;
-		if (size == SZ_1G)
-			len = SZ_1G;
-		assert_true(ept01_map(e, GPA1(at), len, HPA(to), rights[pick(l->m, 7)],
-				      (u8)MT_WB));
-	}
+	assert_true(ept01_map(&l->m->ept01, GPA1(0), TABLES_END, HPA(0), EPT_RWX, MT_WB));
+	l1_data(l, DATA, l1_wide(l) ? DATA_SIZE / 2 : DATA_SIZE);
+	if (l1_wide(l))
+		l1_data(l, HIGH + DATA, DATA_SIZE / 2);
 }
 
 enum meaning { MEANS_HOLE, MEANS_NONSENSE, MEANS_PAGE };
@@ -186,9 +209,10 @@ static inline struct l1_meaning l1_means(struct l1 *l, u64 eptp, u64 gpa)
 	struct l1_meaning r = { .rights = l->mbec ? 0x407 : 7, .a_and = 0x100 };
 	u64 table = eptp & 0xffffffffff000, e;
 
-	if (gpa >> 48)
+	r.level = (int)(eptp >> 3 & 7) + 1;
+	if (gpa >> (12 + 9 * r.level))
 		return (struct l1_meaning){ .what = MEANS_HOLE };
-	for (r.level = 4;; r.level--) {
+	for (;; r.level--) {
 		r.leaf_at = table + (gpa >> (3 + 9 * r.level) & 511) * 8;
 		e = l1_read(l, r.leaf_at);
 		if (!(e & (l->mbec ? 0x407 : 7)))

@@ -41,6 +41,16 @@ static inline void start(u32 proc2)
 	FX12_WRITE(&f, PROC2_CONTROLS, FX12_READ(&f, PROC2_CONTROLS) | proc2);
 }
 
+/* L1 is offered five levels; its tables of four with one above, where only GPA2 0 to 2^48 are. */
+#define PML5 (FX_EPT12 + 4 * PAGE_SIZE)
+
+static inline void offer_five_levels(void)
+{
+	f.n.always_ept5 = true;
+	nested_caps_init(&f.n);
+	poke(PML5, FX_EPT12 | EPT_RWX | EPT_XU);
+}
+
 static inline enum nested_verdict touch(u64 gpa2, u64 qualification)
 {
 	FX02(&f, IDT_VECTORING_INFO) = 0;

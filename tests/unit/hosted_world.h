@@ -32,6 +32,7 @@
 #define P_VMCS(i) (0x50000ull + (u64)(i) * PAGE_SIZE)
 #define P_VMCSS 20u
 #define P_EPT12 0x1c0000ull
+#define P_PML5 (P_EPT12 + 2 * PAGE_SIZE)
 #define P_CR3 0x1000ull
 
 struct world {
@@ -45,9 +46,13 @@ struct world {
 	struct fx *below;	/* the engine that hosts this one; NULL: none */
 };
 
-static const struct ept_caps world_ept = {
-	.exec_only = true, .pg_2m = true, .pg_1g = true, .ad = true, .maxphyaddr = 40,
-};
+static inline struct ept_caps world_ept(const struct world *w)
+{
+	return (struct ept_caps){
+		.exec_only = true, .pg_2m = true, .pg_1g = true, .ad = true,
+		.walk5 = w->hw.caps.ept_vpid & EPTCAP_WALK5, .maxphyaddr = w->hw.caps.maxphyaddr,
+	};
+}
 
 static inline struct world *world_of(struct hw_model *hw)
 {
@@ -160,6 +165,7 @@ static inline void world_start_memory(struct world *w)
 {
 	struct host_memory *m = &w->vm.memory;
 	const hpa_t tables = world_page(WORLD_OWN_PAGES);
+	const struct ept_caps ept = world_ept(w);
 
 	*m = (struct host_memory){ .ram_size = WORLD_RAM, .home = WORLD_HOME, .home_end = WORLD_RAM };
 	m->ram = w->below ? w->below->vm.memory.ram + FX_SHIFT : calloc(1, WORLD_RAM);
@@ -167,11 +173,10 @@ static inline void world_start_memory(struct world *w)
 	mmu_pool_init(&w->pool01, &w->vm, tables, WORLD_POOL_PAGES);
 	mmu_pool_init(&w->pool02, &w->vm, HPA(tables.v + WORLD_POOL_PAGES * PAGE_SIZE),
 		      WORLD_POOL_PAGES);
-	assert_true(ept01_init(&w->ept01, &w->vm, &w->pool01, &world_ept));
+	assert_true(ept01_init(&w->ept01, &w->vm, &w->pool01, &ept));
 	assert_true(ept01_map(&w->ept01, GPA1(0), WORLD_L1_RAM, HPA(WORLD_L1), EPT_RWX, MT_WB));
 	m->ept01 = &w->ept01;
-	assert_true(ept02_set_init(&w->ept02s, &w->vm, &w->pool02, &w->ept01, &world_ept,
-				   &world_ept));
+	assert_true(ept02_set_init(&w->ept02s, &w->vm, &w->pool02, &w->ept01, &ept, &ept));
 }
 
 static inline void world_start_engine(struct world *w)
@@ -183,7 +188,7 @@ static inline void world_start_engine(struct world *w)
 	n->hw = &w->hw.caps;
 	n->gpr = w->gpr;
 	n->ept02s = &w->ept02s;
-	n->eptp01 = ept01_eptp(&w->ept01);
+	n->eptp01 = w->ept01.eptp;
 	n->entry_controls01 = 0x11fb | ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
 	n->vpid01 = 1;
 	n->vmcs01 = HPA(FX_VMCS(1));
@@ -242,16 +247,20 @@ static inline void world_start_p(struct world *w)
 	world_poke(w, VAPIC_PAGE + 0x80, 0x50);
 	world_poke(w, P_EPT12, (P_EPT12 + PAGE_SIZE) | EPT_RWX);
 	world_poke(w, P_EPT12 + PAGE_SIZE, EPT_RWX | EPT_LARGE | MT_WB << EPT_MT_SHIFT);
+	world_poke(w, P_PML5, P_EPT12 | EPT_RWX);
+	world_poke(w, P_PML5 + 8, P_EPT12 | EPT_R);
 	world_poke(w, P_VMXON, NESTED_REVISION);
 	for (unsigned i = 0; i < P_VMCSS; i++)
 		world_poke(w, P_VMCS(i), NESTED_REVISION);
 }
 
 /* below: in its start state, with paging as its L1 needs it for its own operands; or NULL. */
-static inline void world_start(struct world *w, struct fx *below)
+static inline void world_start(struct world *w, struct fx *below, bool wide)
 {
 	memset(w, 0, sizeof(*w));
 	hw_model_init(&w->hw);
+	if (wide)
+		w->hw.caps = fx_wide_machine();
 	w->vm.hw = &w->hw;
 	w->below = below;
 	if (below) {

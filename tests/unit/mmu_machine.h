@@ -18,6 +18,11 @@ static const struct ept_caps full_caps = {
 	.exec_only = true, .pg_2m = true, .pg_1g = true, .ad = true,
 	.mode_based_exec = true, .adv_exit_info = true, .maxphyaddr = 40,
 };
+/* Where addresses may need five levels. */
+static const struct ept_caps wide_caps = {
+	.exec_only = true, .pg_2m = true, .pg_1g = true, .ad = true,
+	.mode_based_exec = true, .adv_exit_info = true, .walk5 = true, .maxphyaddr = 52,
+};
 
 struct machine {
 	struct vm vm;
@@ -27,7 +32,8 @@ struct machine {
 	struct unit_random random;
 };
 
-static inline void machine_init(struct machine *m, uint64_t seed, u32 pages01, u32 pages02)
+static inline void machine_init_as(struct machine *m, uint64_t seed, u32 pages01, u32 pages02,
+				   const struct ept_caps *caps)
 {
 	memset(m, 0, sizeof(*m));
 	m->random.state = seed;
@@ -35,9 +41,14 @@ static inline void machine_init(struct machine *m, uint64_t seed, u32 pages01, u
 			 HOME + (HOME_PAGES01 + HOME_PAGES02) * PAGE_SIZE);
 	mmu_pool_init(&m->pool01, &m->vm, HPA(HOME), pages01);
 	mmu_pool_init(&m->pool02, &m->vm, HPA(HOME + HOME_PAGES01 * PAGE_SIZE), pages02);
-	assert_true(ept01_init(&m->ept01, &m->vm, &m->pool01, &full_caps));
+	assert_true(ept01_init(&m->ept01, &m->vm, &m->pool01, caps));
 	m->vm.memory.ept01 = &m->ept01;
-	assert_true(ept02_set_init(&m->set, &m->vm, &m->pool02, &m->ept01, &full_caps, &full_caps));
+	assert_true(ept02_set_init(&m->set, &m->vm, &m->pool02, &m->ept01, caps, caps));
+}
+
+static inline void machine_init(struct machine *m, uint64_t seed, u32 pages01, u32 pages02)
+{
+	machine_init_as(m, seed, pages01, pages02, &full_caps);
 }
 
 static inline void machine_end(struct machine *m)
@@ -68,14 +79,16 @@ static inline struct hw_walk hw_walk(struct vm *vm, u64 eptp, bool mbec, u64 gpa
 {
 	struct hw_walk w = { .rights = mbec ? 0x407 : 7 };
 	u64 table = eptp & 0xffffffffff000, entry;
-	int level;
+	int level = (int)(eptp >> 3 & 7) + 1;
 
-	for (level = 4;; level--) {
+	if (gpa >> (12 + 9 * level))
+		return (struct hw_walk){ .shift = (u8)(12 + 9 * level) };
+	for (;; level--) {
 		w.shift = (u8)(12 + 9 * (level - 1));
 		entry = op_table(vm, HPA(table))[gpa >> w.shift & 511];
 		if (!(entry & (mbec ? 0x407 : 7)))
 			return (struct hw_walk){ .shift = w.shift };
-		assert_false(ept_misconfigured(entry, (u32)level, &full_caps, mbec));
+		assert_false(ept_misconfigured(entry, (u32)level, &vm->memory.ept01->caps, mbec));
 		w.rights &= entry;
 		table = entry & 0xffffffffff000;
 		if (level == 1 || (entry & 0x80))

@@ -69,6 +69,47 @@ static void large_pages_where_alignment_allows(void **state)
 	machine_end(&m);
 }
 
+/* Four levels do not reach all of this processor's addresses. */
+static void five_levels_where_they_are_needed(void **state)
+{
+	struct ept_caps caps = wide_caps;
+	struct machine m;
+
+	(void)state;
+	machine_init_as(&m, 1, 200, 100, &wide_caps);
+	assert_int_equal(m.ept01.eptp & 0xfff, 0x26);
+	assert_true(ept01_map(&m.ept01, GPA1(BIT(48) - SZ_1G), 2 * SZ_1G, HPA(BIT(48) - SZ_1G),
+			      EPT_RWX, MT_WB));
+	assert_true(ept01_map(&m.ept01, GPA1(BIT(52) - SZ_2M), SZ_2M, HPA(SZ_2M), EPT_R, MT_UC));
+	assert_int_equal(ept01_lookup(&m.ept01, GPA1(BIT(48) + 5)).hpa.v, BIT(48) + 5);
+	assert_int_equal(ept01_lookup(&m.ept01, GPA1(BIT(48) - 5)).shift, 30);
+	assert_int_equal(hw_walk(&m.vm, m.ept01.eptp, false, BIT(48) + 5).hpa, BIT(48) + 5);
+	assert_int_equal(ept01_lookup(&m.ept01, GPA1(BIT(52) - 1)).hpa.v, 2 * SZ_2M - 1);
+	assert_int_equal(ept01_lookup(&m.ept01, GPA1(BIT(50))).shift, 48);
+	assert_false(ept01_lookup(&m.ept01, GPA1(BIT(50))).present);
+	assert_false(ept01_lookup(&m.ept01, GPA1(BIT(57) + BIT(48))).present);
+	assert_int_equal(mmu_pool_available(&m.pool01), 199 - 4 - 3 - 1);
+	/* All gone, but for the tables of level 4: a root, and three below it. */
+	assert_true(ept01_unmap(&m.ept01, GPA1(0), BIT(52)));
+	assert_true(m.ept01.stale);
+	assert_int_equal(mmu_pool_available(&m.pool01), 199 - 4);
+	assert_false(ept01_lookup(&m.ept01, GPA1(BIT(48) - 5)).present);
+	assert_true(ept01_map(&m.ept01, GPA1(0), SZ_1G, HPA(0), EPT_RWX, MT_WB));
+	assert_true(hw_walk(&m.vm, m.ept01.eptp, false, 0).present);
+	machine_end(&m);
+	/* Addresses that four levels reach; and a processor that has no more. */
+	caps.maxphyaddr = 48;
+	machine_init_as(&m, 1, 200, 100, &caps);
+	assert_int_equal(m.ept01.eptp & 0xfff, 0x1e);
+	machine_end(&m);
+	caps = (struct ept_caps){ .maxphyaddr = 52 };
+	machine_init_as(&m, 1, 200, 100, &caps);
+	assert_int_equal(m.ept01.eptp & 0xfff, 0x1e);
+	assert_true(ept01_map(&m.ept01, GPA1(BIT(48)), SZ_2M, HPA(0), EPT_RWX, MT_WB));
+	assert_false(ept01_lookup(&m.ept01, GPA1(BIT(48))).present);
+	machine_end(&m);
+}
+
 enum op { OP_MAP, OP_UNMAP, OP_TYPE, OP_PROTECT, OP_KINDS };
 
 struct step {
@@ -80,6 +121,13 @@ struct step {
 
 #define STEPS 120
 #define SPAN (6 * SZ_1G)
+/* Of the addresses tried: in the middle, four levels end. */
+#define WIDE_BASE (BIT(48) - 3 * SZ_1G)
+
+static u64 span_base(const struct machine *m)
+{
+	return m->ept01.caps.walk5 ? WIDE_BASE : 0;
+}
 
 static struct ept01_mapping expected(const struct step *s, int count, u64 gpa)
 {
@@ -110,7 +158,7 @@ static struct step random_step(struct machine *m)
 		.op = (enum op)pick(m, OP_KINDS),
 		.perms = perms[pick(m, 5)],
 		.type = types[pick(m, 5)],
-		.start = ALIGN_DOWN(pick(m, SPAN), unit),
+		.start = span_base(m) + ALIGN_DOWN(pick(m, SPAN), unit),
 	};
 
 	s.len = s.op == OP_PROTECT ? PAGE_SIZE : (pick(m, 4) + 1) * unit2;
@@ -155,7 +203,7 @@ static u64 interesting(struct machine *m, const struct step *s, int count)
 	case 3:
 		return one->start + pick(m, one->len);
 	default:
-		return pick(m, SPAN);
+		return span_base(m) + pick(m, SPAN);
 	}
 }
 
@@ -170,7 +218,7 @@ static bool took_away(const struct ept01_mapping *old, const struct ept01_mappin
 static void same(struct machine *m, u64 gpa, const struct ept01_mapping *want)
 {
 	struct ept01_mapping got = ept01_lookup(&m->ept01, GPA1(gpa));
-	struct hw_walk hw = hw_walk(&m->vm, ept01_eptp(&m->ept01), false, gpa);
+	struct hw_walk hw = hw_walk(&m->vm, m->ept01.eptp, false, gpa);
 
 	assert_int_equal(got.present, want->present);
 	assert_int_equal(hw.present, want->present);
@@ -191,8 +239,11 @@ static void random_history(void **state)
 	int seed, i, k;
 
 	(void)state;
-	for (seed = 0; seed < 30; seed++) {
-		machine_init(&m, (uint64_t)seed, HOME_PAGES01, 100);
+	for (seed = 0; seed < 40; seed++) {
+		bool wide = seed % 2;
+
+		machine_init_as(&m, (uint64_t)seed, HOME_PAGES01, 100,
+				wide ? &wide_caps : &full_caps);
 		for (i = 0; i < STEPS; i++) {
 			u64 at[8];
 			struct ept01_mapping before[8];
@@ -218,8 +269,8 @@ static void random_history(void **state)
 
 			same(&m, gpa, &want);
 		}
-		assert_true(ept01_unmap(&m.ept01, GPA1(0), 1ull << 48));
-		assert_int_equal(mmu_pool_available(&m.pool01), HOME_PAGES01 - 16 - 1);
+		assert_true(ept01_unmap(&m.ept01, GPA1(0), BIT(52)));
+		assert_int_equal(mmu_pool_available(&m.pool01), HOME_PAGES01 - 16 - (wide ? 3 : 1));
 		machine_end(&m);
 	}
 }
@@ -242,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pool_hands_out_each_page_once),
 		cmocka_unit_test(large_pages_where_alignment_allows),
+		cmocka_unit_test(five_levels_where_they_are_needed),
 		cmocka_unit_test(random_history),
 		cmocka_unit_test(out_of_pages_is_said),
 	};

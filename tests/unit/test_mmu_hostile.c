@@ -45,7 +45,7 @@ static void check_table(struct machine *m, u64 table, u64 rights, int level)
 	for (i = 0; i < 512; i++) {
 		if (!(e[i] & 7))
 			continue;
-		assert_false(ept_misconfigured(e[i], (u32)level, &full_caps, false));
+		assert_false(ept_misconfigured(e[i], (u32)level, &m->set.caps_hw, false));
 		if (level == 1 || (e[i] & 0x80))
 			check_leaf(m, e[i], rights & e[i], level);
 		else
@@ -60,7 +60,8 @@ static void check_set(struct machine *m)
 	for (i = 0; i < EPT02_ROOTS; i++) {
 		if (!m->set.roots[i].role)
 			continue;
-		check_table(m, m->set.roots[i].eptp & EPT_ADDR, 7, 4);
+		check_table(m, m->set.roots[i].eptp & EPT_ADDR, 7,
+			    (int)ept_levels(m->set.roots[i].eptp));
 		pages += m->set.roots[i].pages.count + 1;
 	}
 	pages += mmu_pool_available(&m->pool02);
@@ -105,21 +106,24 @@ static void tables_that_change_under_the_walk(void **state)
 
 	(void)state;
 	for (seed = 0; seed < 12; seed++) {
-		machine_init(&m, (uint64_t)seed, HOME_PAGES01, seed % 2 ? 40 : 400);
+		machine_init_as(&m, (uint64_t)seed, HOME_PAGES01, seed % 2 ? 40 : 400,
+				seed % 3 ? &full_caps : &wide_caps);
 		offset_memory(&m);
 		m.vm.memory.hook_data = &m;
 		m.vm.memory.before_read = scribble;
 		for (i = 0; i < 3000; i++) {
-			u64 role = (TABLES + pick(&m, 8) * PAGE_SIZE) | EPTP_WALK_4 | MT_WB |
+			u64 role = (TABLES + pick(&m, 8) * PAGE_SIZE) | MT_WB |
+				   (pick(&m, 2) ? EPTP_WALK_4 : EPTP_WALK_5) |
 				   (pick(&m, 2) ? EPTP_AD : 0);
-			u64 gpa = area_base[pick(&m, AREAS)] + pick(&m, SZ_1G);
+			struct l1 l = { .m = &m };
+			u64 gpa = l1_area(&l) + pick(&m, SZ_1G);
 			struct ept02_fault out;
 			struct ept02 *root;
 			u64 reads = m.vm.memory.reads;
 
 			ept02_root(&m.set, role, &root);
 			ept02_fault(&m.set, root, GPA2(gpa), 1ull << pick(&m, 3) | FINAL, &out);
-			assert_true(m.vm.memory.reads - reads <= 8 * 4 + 2 * 8);
+			assert_true(m.vm.memory.reads - reads <= 8 * 5 + 2 * 8);
 			if (i % 100 == 0)
 				check_set(&m);
 		}
@@ -209,10 +213,13 @@ static void memory_that_goes_away_under_the_fill(void **state)
 	}
 }
 
+/* Of the same tables as EPTs of five levels. */
+#define PML5S (TABLES + 0x100 * PAGE_SIZE)
+
 /* As many roots as there is no room for, each used at random. */
 static void short_of_memory(void **state)
 {
-	static const u32 sizes[] = { EPT02_MIN_PAGES + 1, 9, 12, 60, 200 };
+	static const u32 sizes[] = { EPT02_MIN_PAGES + 1, 11, 12, 60, 200 };
 	struct ept02_fault out;
 	struct machine m;
 	size_t s;
@@ -220,12 +227,13 @@ static void short_of_memory(void **state)
 
 	(void)state;
 	for (s = 0; s < ARRAY_SIZE(sizes); s++) {
-		machine_init(&m, s, HOME_PAGES01, sizes[s]);
+		machine_init_as(&m, s, HOME_PAGES01, sizes[s], &wide_caps);
 		offset_memory(&m);
 		for (i = 0; i < 50; i++) {
 			u64 table = TABLES + i * 4 * PAGE_SIZE;
 
 			simple_ept(&m, table, 0);
+			set_entry(&m, PML5S + i * PAGE_SIZE, table | 7);
 			for (k = 0; k < 512; k++) {
 				set_entry(&m, table + 2 * PAGE_SIZE + k * 8,
 					  (table + 3 * PAGE_SIZE) | 7);
@@ -235,7 +243,8 @@ static void short_of_memory(void **state)
 		}
 		for (i = 0; i < 2000; i++) {
 			u64 n = pick(&m, 50), gpa = pick(&m, SZ_1G);
-			u64 role = (TABLES + n * 4 * PAGE_SIZE) | 0x1e;
+			u64 role = pick(&m, 2) ? (TABLES + n * 4 * PAGE_SIZE) | 0x1e :
+						 (PML5S + n * PAGE_SIZE) | 0x26;
 
 			assert_int_equal(fault(&m, role, gpa, 2 | FINAL, &out), EPT02_FILLED);
 			assert_int_equal(walk(&m, role, gpa).hpa,

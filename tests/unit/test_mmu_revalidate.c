@@ -11,7 +11,7 @@ static u64 entry_on_the_way(struct l1 *l, u64 eptp, u64 gpa, int level)
 	u64 table = eptp & 0xffffffffff000, at, e;
 	int i;
 
-	for (i = 4;; i--) {
+	for (i = (int)ept_levels(eptp);; i--) {
 		at = table + (gpa >> (3 + 9 * i) & 511) * 8;
 		e = l1_read(l, at);
 		if (i == level || !(e & 7) || (i < 4 && (e & 0x80)) ||
@@ -31,7 +31,7 @@ static void change(struct l1 *l, u64 eptp)
 {
 	struct machine *m = l->m;
 	struct access a = random_access(l);
-	int level = 1 + (int)pick(m, 4);
+	int level = 1 + (int)pick(m, ept_levels(eptp));
 	u64 at = entry_on_the_way(l, eptp, a.gpa, level), e = l1_read(l, at);
 
 	switch (pick(m, 8)) {

@@ -141,6 +141,32 @@ static void hidden_ept(void **state)
 	kit_end(&k);
 }
 
+/* Five levels of EPT: the hardware's, or always, if no address is out of four levels' reach. */
+static void five_levels(void **state)
+{
+	static const struct { bool hw, always; u8 maxphyaddr; bool offered; } cases[] = {
+		{ false, false, 40, false }, { true, false, 40, true }, { true, false, 52, true },
+		{ false, true, 40, true }, { false, true, 48, true }, { false, true, 49, false },
+		{ true, true, 52, true }, { true, true, 40, true },
+	};
+	struct kit k;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		kit_start(&k);
+		k.hw.caps.ept_vpid |= cases[i].hw ? EPTCAP_WALK5 : 0;
+		k.hw.caps.maxphyaddr = cases[i].maxphyaddr;
+		k.n.always_ept5 = cases[i].always;
+		nested_caps_init(&k.n);
+		assert_int_equal(!!(k.n.caps.ept_vpid & EPTCAP_WALK5), cases[i].offered);
+		assert_int_equal(k.n.caps.ept_vpid & ~EPTCAP_WALK5, 0x00000f0106734141);
+		k.n.hide_ept = true;
+		nested_caps_init(&k.n);
+		assert_int_equal(k.n.caps.ept_vpid & EPTCAP_WALK5, 0);
+		kit_end(&k);
+	}
+}
+
 static u64 read(struct kit *k, u32 msr)
 {
 	u64 v;
@@ -263,6 +289,7 @@ int main(void)
 		cmocka_unit_test(no_bit_is_in_two_rows),
 		cmocka_unit_test(random_hardware),
 		cmocka_unit_test(hidden_ept),
+		cmocka_unit_test(five_levels),
 		cmocka_unit_test(every_msr_is_within_the_hardware),
 		cmocka_unit_test(fields_follow_controls),
 	};

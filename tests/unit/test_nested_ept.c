@@ -174,6 +174,42 @@ static void roots_change_hands(void **state)
 	fx_end(&f);
 }
 
+#define PML5 (FX_EPT12 + 4 * PAGE_SIZE)
+
+/* Refused, where they are not offered; and as many of L0's as the processor's addresses need. */
+static void five_levels(void **state)
+{
+	const u64 five = PML5 | EPTP_WALK_5 | MT_WB;
+
+	(void)state;
+	fx_start(&f, B64, false);
+	poke(PML5, FX_EPT12 | EPT_RWX);
+	FX12_WRITE(&f, EPT_POINTER, five);
+	assert_int_equal(fx_launch(&f).kind, OUT_VMFAIL_VALID);
+	f.n.always_ept5 = true;
+	nested_caps_init(&f.n);
+	fx_enter(&f);
+	assert_int_equal(FX02(&f, EPT_POINTER) & ~PAGE_MASK, EPTP_WALK_4 | MT_WB);
+	assert_int_equal(touch(0x5000, EPTQ_READ), NESTED_RESUME);
+	assert_int_equal(fx_translate(&f, 0x5000), 0x5000 + FX_SHIFT);
+	fx_exit_to_l1(&f);
+	fx_end(&f);
+	fx_start_wide(&f, B64, false);
+	poke(PML5 + 8, FX_EPT12 | EPT_RWX);
+	FX12_WRITE(&f, EPT_POINTER, five);
+	fx_enter(&f);
+	assert_int_equal(FX02(&f, EPT_POINTER) & ~PAGE_MASK, EPTP_WALK_5 | MT_WB);
+	assert_int_equal(touch(BIT(48) + 0x5000, EPTQ_READ), NESTED_RESUME);
+	assert_int_equal(fx_translate(&f, BIT(48) + 0x5000), 0x5000 + FX_SHIFT);
+	assert_int_equal(touch(0x5000, EPTQ_READ), NESTED_REFLECTED);
+	FX12_WRITE(&f, EPT_POINTER, FX_EPT12 | EPTP_WALK_4 | MT_WB);
+	fx_enter(&f);
+	assert_int_equal(FX02(&f, EPT_POINTER) & ~PAGE_MASK, EPTP_WALK_4 | MT_WB);
+	assert_int_equal(touch(BIT(48) + 0x5000, EPTQ_READ), NESTED_REFLECTED);
+	assert_int_equal(FX12_READ(&f, EXIT_QUALIFICATION), EPTQ_READ);
+	fx_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +219,7 @@ int main(void)
 		cmocka_unit_test(an_invept_of_L1_is_done_once),
 		cmocka_unit_test(vmcss_share_an_ept02),
 		cmocka_unit_test(roots_change_hands),
+		cmocka_unit_test(five_levels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

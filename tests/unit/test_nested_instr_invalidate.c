@@ -45,6 +45,24 @@ static void invept(void **state)
 	kit_end(&k);
 }
 
+static void invept_of_five_levels(void **state)
+{
+	const u32 info = KIT_INFO_MEM64 | KIT_REG2(GPR_RDX);
+	struct kit k;
+
+	(void)state;
+	kit_start(&k);
+	k.n.always_ept5 = true;
+	nested_caps_init(&k.n);
+	kit_enter_root_with_vmcs(&k);
+	k.gpr[GPR_RDX] = 1;
+	kit_poke(&k, KIT_OPERAND, 0x5000 | EPTP_WALK_5 | MT_WB);
+	assert_ok(kit_exit(&k, EXIT_INVEPT, info, KIT_OPERAND));
+	kit_poke(&k, KIT_OPERAND, 0x5000 | 5ull << 3 | MT_WB);
+	assert_vmfail(kit_exit(&k, EXIT_INVEPT, info, KIT_OPERAND), 28);
+	kit_end(&k);
+}
+
 static const struct { u64 type, low, address; u32 error; } invvpids[] = {
 	{ 0, 7, 0x1000, 0 }, { 1, 7, 1ull << 63, 0 }, { 2, 0, 0, 0 }, { 2, 7, 1ull << 63, 0 },
 	{ 3, 0xffff, 0, 0 },
@@ -90,6 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(invept),
+		cmocka_unit_test(invept_of_five_levels),
 		cmocka_unit_test(invvpid),
 	};
 

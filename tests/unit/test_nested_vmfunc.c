@@ -55,6 +55,34 @@ static void L2_switches_EPTPs(void **state)
 	fx_end(&f);
 }
 
+/* Between EPTs of four levels and of five. */
+static void L2_switches_levels(void **state)
+{
+	const u64 five = PML5 | EPTP_WALK_5 | MT_WB;
+
+	(void)state;
+	start_functions();
+	poke(LIST + 16, five);
+	fx_enter(&f);
+	assert_int_equal(vmfunc(0, 2), NESTED_REFLECTED);
+	offer_five_levels();
+	map12(3, page12(7, EPT_RWX));
+	fx_enter(&f);
+	assert_int_equal(vmfunc(0, 2), NESTED_DONE);
+	assert_int_equal(touch(3 * PAGE_SIZE, EPTQ_READ | FINAL), NESTED_RESUME);
+	assert_int_equal(fx_translate(&f, 3 * PAGE_SIZE), 7 * PAGE_SIZE + FX_SHIFT);
+	assert_int_equal(vmfunc(0, 1), NESTED_DONE);
+	assert_int_equal(touch(3 * PAGE_SIZE, EPTQ_READ | FINAL), NESTED_RESUME);
+	assert_int_equal(fx_translate(&f, 3 * PAGE_SIZE), 3 * PAGE_SIZE + FX_SHIFT);
+	assert_int_equal(vmfunc(0, 2), NESTED_DONE);
+	fx_exit_to_l1(&f);
+	assert_int_equal(FX12_READ(&f, EPT_POINTER), five);
+	fx_enter(&f);
+	assert_int_equal(fx_translate(&f, 3 * PAGE_SIZE), 7 * PAGE_SIZE + FX_SHIFT);
+	fx_exit_to_l1(&f);
+	fx_end(&f);
+}
+
 static void what_L2_may_not_switch_to_is_L1s(void **state)
 {
 	static const struct { u64 rax, rcx, eptp; } bad[] = {
@@ -119,6 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(L2_switches_EPTPs),
+		cmocka_unit_test(L2_switches_levels),
 		cmocka_unit_test(what_L2_may_not_switch_to_is_L1s),
 		cmocka_unit_test(the_list_is_read_once),
 		cmocka_unit_test(the_monitor_trap_flag_sees_the_step),

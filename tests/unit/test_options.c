@@ -20,6 +20,7 @@ static void defaults(void **state)
 	assert_string_equal(o.label, "L0");
 	assert_false(o.quiet || o.explain || o.check_all);
 	assert_true(o.nested_shadow && o.nested_ept && o.nested_ibpb && o.probe);
+	assert_false(o.nested_ept5);
 	assert_null(complaint);
 }
 
@@ -27,10 +28,10 @@ static void all(void **state)
 {
 	(void)state;
 	parse(" console=e9,vga label=L1  quiet explain nested.shadow=off nested.ept=off "
-	      "nested.ibpb=off probe=off nested.checks=all");
+	      "nested.ibpb=off probe=off nested.checks=all nested.ept5=always");
 	assert_int_equal(o.outputs, CON_E9 | CON_VGA);
 	assert_string_equal(o.label, "L1");
-	assert_true(o.quiet && o.explain && o.check_all);
+	assert_true(o.quiet && o.explain && o.check_all && o.nested_ept5);
 	assert_false(o.nested_shadow || o.nested_ept || o.nested_ibpb || o.probe);
 	assert_null(complaint);
 	parse("console=com1");

@@ -12,7 +12,7 @@ static struct fx below;
 static struct world worlds[2];
 static struct world *const alone = &worlds[0], *const upper = &worlds[1];
 static struct unit_random r;
-static unsigned entered, failed, exits, touched;
+static unsigned entered, failed, exits, touched, far;
 
 static u64 pick(u64 n)
 {
@@ -168,12 +168,23 @@ static bool has_current(void)
 	return alone->n.current;
 }
 
+/* P uses as many levels as its processor has. */
+static bool five_levels(void)
+{
+	return alone->n.caps.ept_vpid & EPTCAP_WALK5;
+}
+
+static u64 eptp_of_p(void)
+{
+	return MT_WB | (five_levels() ? P_PML5 | EPTP_WALK_5 : P_EPT12 | EPTP_WALK_4);
+}
+
 static void load_state(enum state_base base)
 {
 	struct state t;
 
 	state_init(&t, base, &alone->vm.memory);
-	t.v[VF_EPT_POINTER] = t.v[VF_EPT_POINTER] ? P_EPT12 | EPTP_WALK_4 | MT_WB : 0;
+	t.v[VF_EPT_POINTER] = t.v[VF_EPT_POINTER] ? eptp_of_p() : 0;
 	t.v[VF_HOST_CR3] = P_CR3;
 	t.v[VF_HOST_PAT] = t.v[VF_GUEST_PAT] = 0x0007040600070406;
 	t.v[VF_HOST_EFER] = t.v[VF_GUEST_EFER] = EFER_LME | EFER_LMA | EFER_NXE;
@@ -223,7 +234,7 @@ static void p_step(void)
 		with_memory("VMCLEAR", EXIT_VMCLEAR, P_VMCS(pick(P_VMCSS)), 0, 0);
 		break;
 	case 2:
-		with_memory("INVEPT", EXIT_INVEPT, P_EPT12 | EPTP_WALK_4 | MT_WB, 0, pick(4));
+		with_memory("INVEPT", EXIT_INVEPT, eptp_of_p(), 0, pick(4));
 		break;
 	case 3:
 		with_memory("INVVPID", EXIT_INVVPID, pick(4), 0x1000, pick(5));
@@ -323,9 +334,9 @@ static void l2_acts(void)
 static u64 translate(struct world *w, u64 gpa2)
 {
 	struct vm *vm = w->below ? &w->below->vm : &w->vm;
-	u64 table = world_cpu(w)[VF_EPT_POINTER] & EPT_ADDR;
+	u64 eptp = world_cpu(w)[VF_EPT_POINTER], table = eptp & EPT_ADDR;
 
-	for (u32 level = EPT_LEVELS; level; level--) {
+	for (u32 level = ept_levels(eptp); level; level--) {
 		u64 entry = op_table(vm, HPA(table))[ept_index(gpa2, level)];
 
 		if (!ept_present(entry, false))
@@ -359,6 +370,9 @@ static void l2_touches(void)
 	u64 gpa2 = pick(4) ? 0x100000 + pick(0xc0) * PAGE_SIZE : SZ_1G + pick(16) * PAGE_SIZE;
 	u64 found[2] = { 0, 0 };
 
+	if (five_levels())
+		gpa2 += pick(3) << EPT_GPA_BITS_4;
+
 	for (unsigned i = 0; i < 2; i++) {
 		struct world *w = &worlds[i];
 
@@ -371,6 +385,7 @@ static void l2_touches(void)
 	}
 	assert_int_equal(found[0], found[1]);
 	touched += !!found[0];
+	far += found[0] && gpa2 >> EPT_GPA_BITS_4;
 	compare("an access");
 }
 
@@ -401,11 +416,11 @@ static void l2_step(void)
 }
 
 /* The engine below, whose L1 is the engine of the upper world: its operands go through paging. */
-static void start_below(bool shadow)
+static void start_below(bool shadow, bool wide)
 {
 	u64 entries[2] = { 0x4000 | 0x27, 0xe7 };
 
-	fx_start(&below, B64, shadow);
+	(wide ? fx_start_wide : fx_start)(&below, B64, shadow);
 	fx_l1_writes(&below, 0x3000, &entries[0], 8);
 	fx_l1_writes(&below, 0x4000, &entries[1], 8);
 	*fx_vmcs01(&below, VF_GUEST_CR3) = 0x3000;
@@ -418,12 +433,12 @@ static void read_all(void)
 			vmread(i);
 }
 
-static void program(u64 seed, bool shadow)
+static void program(u64 seed, bool shadow, bool wide)
 {
 	r.state = seed;
-	start_below(shadow);
-	world_start(alone, NULL);
-	world_start(upper, &below);
+	start_below(shadow, wide);
+	world_start(alone, NULL, wide);
+	world_start(upper, &below, wide);
 	assert_memory_equal(&alone->n.caps, &upper->n.caps, sizeof(alone->n.caps));
 	resume(alone);
 	resume(upper);
@@ -446,8 +461,8 @@ static void what_is_seen_on_a_hosted_engine(void **state)
 {
 	(void)state;
 	for (u64 seed = 1; seed <= 4; seed++)
-		program(seed, seed & 1);
-	assert_true(entered > 200 && failed > 200 && exits > 200 && touched > 50);
+		program(seed, seed & 1, seed & 2);
+	assert_true(entered > 200 && failed > 200 && exits > 200 && touched > 50 && far > 10);
 }
 
 int main(void)

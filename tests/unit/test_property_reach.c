@@ -27,6 +27,9 @@ static u64 some_address(void)
 	}
 }
 
+/* Of an EPT of five levels, where L1 is offered those. */
+#define PML5 (FX_EPT12 + 4 * PAGE_SIZE)
+
 /* Four tables, one for each level: mostly as they should be. */
 static void random_ept12(void)
 {
@@ -47,12 +50,23 @@ static void random_ept12(void)
 
 static void new_ept12(void)
 {
+	u64 pml5[2] = { FX_EPT12 | EPT_RWX, FX_EPT12 | EPT_R };
+
+	fx_l1_writes(&f, PML5, pml5, sizeof(pml5));
 	memset(fx_at(&f, FX_EPT12), 0, 4 * PAGE_SIZE);
 	for (u64 table = FX_EPT12; table < FX_EPT12 + 3 * PAGE_SIZE; table += PAGE_SIZE) {
 		u64 entry = (table + PAGE_SIZE) | EPT_RWX;
 
 		fx_l1_writes(&f, table, &entry, sizeof(entry));
 	}
+}
+
+/* The first table, and how many levels of them there are. */
+static u64 random_table(void)
+{
+	if ((f.n.caps.ept_vpid & EPTCAP_WALK5) && fx_below(&f, 2))
+		return (PML5 - fx_below(&f, 2) * 4 * PAGE_SIZE) | EPTP_WALK_5;
+	return (FX_EPT12 + fx_below(&f, 2) * PAGE_SIZE) | EPTP_WALK_4;
 }
 
 /* Addresses of the good vmcs12 go anywhere. */
@@ -68,8 +82,8 @@ static void random_addresses(void)
 		if (field_test(&f.n.exists, fields[i]) && fx_below(&f, 2))
 			fx_vmwrite(&f, fields[i], some_address());
 	if (fx_below(&f, 4))
-		FX12_WRITE(&f, EPT_POINTER, (FX_EPT12 + fx_below(&f, 2) * PAGE_SIZE) | EPTP_WALK_4 |
-					    MT_WB | (fx_below(&f, 2) ? EPTP_AD : 0));
+		FX12_WRITE(&f, EPT_POINTER, random_table() | MT_WB |
+					    (fx_below(&f, 2) ? EPTP_AD : 0));
 }
 
 static bool is_l1s(u64 hpa)
@@ -169,14 +183,15 @@ static void judge(void)
 {
 	assert_l0s_needs();
 	assert_pages();
-	walk(FX02(&f, EPT_POINTER) & EPT_ADDR, EPT_LEVELS);
+	walk(FX02(&f, EPT_POINTER) & EPT_ADDR, ept_levels(FX02(&f, EPT_POINTER)));
 }
 
 static void violation(void)
 {
 	FX02(&f, IDT_VECTORING_INFO) = 0;
 	FX02(&f, GUEST_PHYSICAL_ADDRESS) = fx_below(&f, 2) ? some_address() :
-			fx_below(&f, 8) << 12 | fx_below(&f, 8) << 21 | fx_below(&f, 2) << 30;
+			fx_below(&f, 8) << 12 | fx_below(&f, 8) << 21 | fx_below(&f, 2) << 30 |
+			(f.hw.caps.maxphyaddr > EPT_GPA_BITS_4 ? fx_below(&f, 3) << 48 : 0);
 	FX02(&f, EXIT_QUALIFICATION) = BIT(fx_below(&f, 3)) | EPTQ_GLA_VALID |
 				       (fx_below(&f, 4) ? EPTQ_GLA_FINAL : 0);
 	fx_exit(&f, EXIT_EPT_VIOLATION);
@@ -233,8 +248,9 @@ static void change_before_read(struct vm *vm, gpa1_t a, size_t len)
 
 static void start(bool shadow, unsigned hardware)
 {
-	fx_start(&f, B64, shadow);
+	(hardware % 5 == 4 ? fx_start_wide : fx_start)(&f, B64, shadow);
 	f.random.state = 11 + 2 * hardware + shadow;
+	f.n.always_ept5 = hardware % 5 == 3;
 	if (hardware)
 		weaken_hardware();
 	if (hardware % 3 == 2)
