@@ -1,6 +1,8 @@
 /*
  * EPT tables for a guest that shares the test's addresses: entries are made as asked for, larger
  * pages are split where a smaller one is wanted. Invalidation is the test's affair.
+ * With the command line "ept=5" they have five levels: a root is what its PML5, the page before
+ * it, leads to, so that the same test must print the same.
  */
 #include "vmx.h"
 
@@ -47,14 +49,27 @@ void ept_identity(u64 *root, u64 end, u64 page)
 		ept_map(root, address, address, page, EPT_RWX);
 }
 
+static bool five_levels(void)
+{
+	return !memcmp(boot.command_line, "ept=5", 6);
+}
+
 u64 *ept_new(void)
 {
-	return page_alloc();
+	u64 *pml5;
+
+	if (!five_levels())
+		return page_alloc();
+	if (!(vmx_caps.ept_vpid & EPT_CAP_WALK5))
+		die("there is no EPT of five levels");
+	pml5 = pages_alloc(2);
+	pml5[0] = (u64)(pml5 + 512) | EPT_RWX | EPT_XU | EPT_A;
+	return pml5 + 512;
 }
 
 u64 ept_pointer(const u64 *root)
 {
-	return (u64)root | 3 << 3 | 6;
+	return five_levels() ? (u64)(root - 512) | 4 << 3 | 6 : (u64)root | 3 << 3 | 6;
 }
 
 void vm_use_ept(u64 eptp)

@@ -123,6 +123,10 @@ void print_rbx_or_exit(const struct vm *vm, u32 reason);
 #define EPT_RWX		7u
 #define EPT_WB		(6u << 3)
 #define EPT_LARGE	BIT(7)
+#define EPT_A		BIT(8)
+#define EPT_D		BIT(9)
+#define EPT_XU		BIT(10)	/* with mode-based execute control: linear addresses of the user */
+#define EPT_CAP_WALK5	BIT(7)	/* of IA32_VMX_EPT_VPID_CAP */
 u64 *ept_new(void);
 void ept_identity(u64 *root, u64 end, u64 page);	/* [0, end) by pages of this size */
 void ept_map(u64 *root, u64 from, u64 to, u64 page, u32 rights);

@@ -5,8 +5,6 @@
  */
 #include "vmx_ept2.h"
 
-#define EPT_XU	BIT(10)
-
 static u64 *root;
 
 /*

@@ -132,9 +132,10 @@ static void show(const struct access *a, const struct prediction *p)
 /* L1's entries for the address that an exit told, or should have. */
 static void show_ept(const struct access *a, u64 gpa)
 {
-	u64 at = a->root >= 0 ? page_address(roots[a->root].page) : 0;
+	const struct root *r = a->root >= 0 ? &roots[a->root] : NULL;
+	u64 at = r ? page_address(root_top(r)) : 0;
 
-	for (unsigned int level = 4; level > 0 && page_at(at) >= 0; level--) {
+	for (unsigned int level = r && r->five ? 5 : 4; level > 0 && page_at(at) >= 0; level--) {
 		const u64 *entry = (u64 *)at + index_of(gpa, level);
 
 		print("level %u of EPT for %lx: %lx holds %lx\n", level, gpa, (u64)entry, *entry);

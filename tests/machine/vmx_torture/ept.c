@@ -12,9 +12,22 @@ struct root roots[ROOTS];
 static unsigned int spare;
 static bool taken_from[PAGES];
 
+unsigned int root_top(const struct root *r)
+{
+	return r->five ? PML5S + (unsigned int)(r - roots) : r->page;
+}
+
 u64 root_eptp(const struct root *r)
 {
-	return page_address(r->page) | 3 << 3 | 6 | (r->ad ? EPTP_AD : 0);
+	return page_address(root_top(r)) | (r->five ? 4 : 3) << 3 | 6 | (r->ad ? EPTP_AD : 0);
+}
+
+/* The guest's own code is behind this entry: it has all rights, and its flag. */
+static void link_root(const struct root *r)
+{
+	if (features.walk5)
+		put(PML5S + (unsigned int)(r - roots), 0,
+		    page_address(r->page) | EPT_RIGHTS | EPT_A);
 }
 
 u64 some_gpa(void)
@@ -118,9 +131,9 @@ static bool reaches(unsigned int from, unsigned int level, unsigned int page, u6
 
 static bool root_reaches(const struct root *r, unsigned int page)
 {
-	u64 seen[5] = { 0 };
+	u64 seen[6] = { 0 };
 
-	return reaches(r->page, 4, page, seen);
+	return reaches(root_top(r), r->five ? 5 : 4, page, seen);
 }
 
 bool ept_uses(unsigned int page)
@@ -218,6 +231,7 @@ void ept_move_root(void)
 	ept_invalidate_users(spare);	/* it may be in use as some other table */
 	r->page = spare;
 	spare = old;
+	link_root(r);
 	invalidate_root(r);
 }
 
@@ -230,6 +244,15 @@ void ept_toggle_mode(void)
 		r->ad = features.ad && !r->ad;
 	else
 		r->mode_exec = features.mode_exec && !r->mode_exec;
+	invalidate_root(r);
+}
+
+/* The other EPTP names another page, for which old things may be cached. */
+void ept_toggle_levels(void)
+{
+	struct root *r = &roots[pick(ROOTS)];
+
+	r->five = !r->five;
 	invalidate_root(r);
 }
 
@@ -271,7 +294,9 @@ void ept_make(void)
 		if (page <= SPARE)
 			put(page, 0, page_address(POINTERS) | EPT_RIGHTS | EPT_A);
 	}
-	for (unsigned int i = 0; i < ROOTS; i++)
+	for (unsigned int i = 0; i < ROOTS; i++) {
 		roots[i].page = i;
+		link_root(&roots[i]);
+	}
 	spare = SPARE;
 }

@@ -177,6 +177,6 @@ void guest_make(void)
 	for (unsigned int i = 0; i < ARRAY_SIZE(levels); i++)
 		for (unsigned int n = 0; n < 24; n++)
 			put(FIRST + i, some_index(levels[i]), some_entry(levels[i]));
-	for (unsigned int top = TOP; top < PAGES; top++)
+	for (unsigned int top = TOP; top < PML5S; top++)
 		put(top, 1, some_entry(4));
 }

@@ -38,6 +38,7 @@ static void read_features(void)
 	features.vmfunc = features.ept && control_can(SECONDARY_CONTROLS, SEC_VMFUNC);
 	features.mode_exec = features.ept && control_can(SECONDARY_CONTROLS, SEC_MODE_EXEC);
 	features.exec_only = vmx_caps.ept_vpid & BIT(0);
+	features.walk5 = vmx_caps.ept_vpid & EPT_CAP_WALK5;
 	features.large_2m = vmx_caps.ept_vpid & BIT(16);
 	features.large_1g = vmx_caps.ept_vpid & BIT(17);
 	features.ad = vmx_caps.ept_vpid & BIT(21);
@@ -66,7 +67,10 @@ static void change_ept(void)
 		ept_move_root();
 		break;
 	case 2:
-		ept_toggle_mode();
+		if (features.walk5 && chance(50))
+			ept_toggle_levels();
+		else
+			ept_toggle_mode();
 		break;
 	case 3:
 		take_away();

@@ -117,8 +117,8 @@ static bool through_ept(struct walk *w, u64 gpa, u64 need, bool final, u64 *phys
 	*rights = all;
 	if (!w->root)
 		return true;
-	table = page_address(w->root->page);
-	for (level = 4;; level--) {
+	table = page_address(root_top(w->root));
+	for (level = w->root->five ? 5 : 4;; level--) {
 		u64 at = table + 8 * index_of(gpa, level);
 
 		entry = read_entry(w, at);

@@ -140,7 +140,7 @@ void make_fixed(void)
 	}
 	high = window(BIT(39), 0, 3);
 	low = window(0, 8, 10);
-	for (unsigned int top = TOP; top < PAGES; top++) {
+	for (unsigned int top = TOP; top < PML5S; top++) {
 		put(top, 0, (u64)pdpt | 0x27);
 		put(top, 2, high);
 		put(top, 3, low);
@@ -149,4 +149,8 @@ void make_fixed(void)
 	}
 	pages[POINTERS].class = EPT_TABLE;
 	pages[POINTERS].level = 3;
+	for (unsigned int page = PML5S; page < PAGES; page++) {
+		pages[page].class = EPT_TABLE;
+		pages[page].level = 5;
+	}
 }

@@ -15,7 +15,7 @@
 #define REGIONS		4u
 #define SLOTS		8u
 #define FIXED		(ARENA + REGIONS * (2ull << 20))
-#define FIXED_PAGES	16u
+#define FIXED_PAGES	20u
 #define ROOTS		4u
 #define TOPS		2u
 #define VMS		3u
@@ -23,7 +23,8 @@
 /* Live pages by number: those of the arena, then these. */
 #define POINTERS	(REGIONS * SLOTS)	/* EPT, first 512 GiB: the identity map */
 #define TOP		(POINTERS + 1)		/* of the guest's tables, two of them */
-#define PAGES		(TOP + TOPS)
+#define PML5S		(TOP + TOPS)		/* one for each root, when that has five levels */
+#define PAGES		(PML5S + ROOTS)
 
 /*
  * What linear addresses are: the second 512 GiB by tortured tables, then windows to guest-
@@ -33,9 +34,6 @@
 #define LINEAR_WINDOW	(2ull << 39)		/* GPA ^ 512 GiB is mapped here */
 
 #define ADDRESS		0x000ffffffffff000ull
-#define EPT_A		BIT(8)
-#define EPT_D		BIT(9)
-#define EPT_XU		BIT(10)	/* with mode-based execute control: linear addresses of the user */
 #define EPT_RIGHTS	(EPT_RWX | EPT_XU)
 #define EPTP_AD		BIT(6)
 
@@ -56,7 +54,7 @@ struct page {
 };
 
 struct features {
-	bool ept, vpid, exec_only, ad, mode_exec, large_2m, large_1g, advanced, vmfunc;
+	bool ept, vpid, exec_only, ad, mode_exec, large_2m, large_1g, advanced, vmfunc, walk5;
 	bool large_1g_guest;
 	unsigned int width;
 };
@@ -89,18 +87,21 @@ u32 index_of(u64 address, unsigned int level);
 
 /* ept.c: changes of L1's tables */
 struct root {
-	unsigned int page;
+	unsigned int page;	/* the PML4 */
+	bool five;		/* below its PML5, whose first entry is for all addresses here */
 	bool ad;
 	bool mode_exec;	/* used with mode-based execute control */
 	bool added;	/* rights were added, and nothing invalidated since */
 };
 extern struct root roots[ROOTS];
 u64 root_eptp(const struct root *r);
+unsigned int root_top(const struct root *r);	/* the page that the EPTP names */
 void ept_make(void);
 void ept_change(void);
 void ept_clear_flags(void);
 void ept_move_root(void);
 void ept_toggle_mode(void);
+void ept_toggle_levels(void);
 bool ept_take_away(void);	/* leaves the invalidation to the caller... */
 void ept_invalidate_taken(void);
 bool ept_uses(unsigned int page);	/* as a table, of whatever level */
