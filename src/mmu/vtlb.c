@@ -134,12 +134,18 @@ struct vtlb_table *vtlb_table_get(struct vtlb *v, u64 source, u32 role)
 	return t;
 }
 
+/* The guest is in real mode, and only hardware in virtual-8086 mode. */
+static bool is_real_in_v86(const struct mmu_paging *p)
+{
+	return !(p->cr0 & CR0_PE) && (p->rflags & RFLAGS_VM);
+}
+
 static u32 role_of_mode(const struct mmu_paging *p)
 {
 	enum vtlb_mode mode = VTLB_32BIT;
 
 	if (!(p->cr0 & CR0_PG))
-		return ROLE_DIRECT;
+		return ROLE_DIRECT | (is_real_in_v86(p) ? ROLE_TSS : 0);
 	if (p->efer & EFER_LMA)
 		mode = VTLB_LONG;
 	else if (p->cr4 & CR4_PAE)
@@ -147,6 +153,34 @@ static u32 role_of_mode(const struct mmu_paging *p)
 	return (u32)mode << ROLE_MODE_SHIFT | (p->cr4 & CR4_PSE ? ROLE_PSE : 0) |
 	       (p->efer & EFER_NXE ? ROLE_NXE : 0) | (p->cr4 & CR4_SMEP ? ROLE_SMEP : 0) |
 	       (p->cr0 & CR0_WP ? ROLE_WP : 0);
+}
+
+/* The TSS, for the supervisor to read. False: there is no memory left for its tables. */
+static bool map_tss(struct vtlb *v, struct vtlb_table *root)
+{
+	u32 role = ROLE_DIRECT | ROLE_TSS, at = VTLB_TSS >> 30;
+	struct vtlb_table *pd, *pt;
+
+	if (root->live[0] & BIT(at))
+		return true;
+	pd = vtlb_table_get(v, VTLB_TSS, role | 2);
+	pt = pd ? vtlb_table_get(v, VTLB_TSS, role | 1) : NULL;
+	if (!pt)
+		return false;
+	for (u32 i = 0; i < v->tss_pages; i++)
+		vtlb_put(v, pt, i, (v->tss.v + i * PAGE_SIZE) | PTE_P | PTE_A, 0);
+	vtlb_put(v, pd, 0, vtlb_page(v, pt).v | PTE_P | PTE_A, 0);
+	vtlb_put(v, root, at, vtlb_page(v, pd).v | PTE_P, 0);
+	return true;
+}
+
+static struct vtlb_table *direct_root(struct vtlb *v, u32 role)
+{
+	struct vtlb_table *root = vtlb_table_get(v, 0, role | ROLE_ROOT | 3);
+
+	if (root && (role & ROLE_TSS) && !map_tss(v, root))
+		return NULL;
+	return root;
 }
 
 struct vtlb_table *vtlb_root_get(struct vtlb *v, const struct mmu_paging *p)
@@ -159,7 +193,7 @@ struct vtlb_table *vtlb_root_get(struct vtlb *v, const struct mmu_paging *p)
 	case VTLB_32BIT: return vtlb_table_get(v, p->cr3 & 0xfffff000, role | ROLE_ROOT | 3);
 	case VTLB_UNPAGED: break;
 	}
-	return vtlb_table_get(v, 0, role | ROLE_ROOT | 3);
+	return direct_root(v, role);
 }
 
 void vtlb_put(struct vtlb *v, struct vtlb_table *t, u32 i, u64 entry, u64 seen)
@@ -297,7 +331,7 @@ hpa_t vtlb_root(struct vtlb *v, const struct mmu_paging *p)
 
 	v->epoch = ++v->clock;
 	t = vtlb_root_get(v, p);
-	if (!t) {
+	while (!t) {
 		vtlb_recycle(v);
 		t = vtlb_root_get(v, p);
 	}

@@ -26,6 +26,12 @@
 #define VTLB_TABLES_MAX 0xfffeu
 #define VTLB_MIN_PAGES 64u
 
+/*
+ * Where a TSS of L0's is mapped while hardware runs a guest's real mode in
+ * virtual-8086 mode: that reaches no address above 0x10ffef.
+ */
+#define VTLB_TSS 0xc0000000u
+
 /* What hardware must have in CR0 and CR4 while these tables are walked, and what must exit. */
 #define VTLB_CR0_SET (CR0_PE | CR0_NE | CR0_WP | CR0_PG)
 #define VTLB_CR0_MASK VTLB_CR0_SET
@@ -46,6 +52,8 @@ struct vtlb {
 	struct vm *vm;
 	const struct ept01 *ept01;
 	hpa_t descriptors, pages;	/* of tables; a table has two pages */
+	hpa_t tss;			/* of tss_pages pages */
+	u32 tss_pages;
 	u32 capacity, used;		/* used: those ever taken, from number 0 on */
 	u16 free;			/* given back: number plus 1 */
 	u64 clock;			/* counts revalidations of a table and what is below */

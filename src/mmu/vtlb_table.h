@@ -30,6 +30,7 @@ enum vtlb_mode { VTLB_UNPAGED, VTLB_32BIT, VTLB_PAE, VTLB_LONG };
 #define ROLE_WP BIT32(17)
 #define ROLE_ROOT BIT32(18)		/* four PDPTEs */
 #define ROLE_DIRTY BIT32(19)		/* direct: the guest calls its page dirty */
+#define ROLE_TSS BIT32(20)		/* root, without paging: and the TSS of L0's; and its tables */
 #define ROLE_OF_MODE (ROLE_MODE | ROLE_PSE | ROLE_NXE | ROLE_SMEP | ROLE_WP)
 
 struct vtlb_table {

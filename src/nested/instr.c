@@ -89,7 +89,8 @@ static const char *decode_mode(struct nested_insn *in)
 		return in->mode64 ? NULL : "compatibility mode";
 	}
 	in->mode64 = false;
-	if (!(op_hw_read(n, VMCS_GUEST_CR0) & CR0_PE))
+	if (!(op_hw_read(n, VMCS_GUEST_CR0) & CR0_PE) ||
+	    (n->vtlb && !(nested_vtlb_cr0(n) & CR0_PE)))
 		return "real mode";
 	return op_hw_read(n, VMCS_GUEST_RFLAGS) & RFLAGS_VM ? "virtual-8086 mode" : NULL;
 }

@@ -88,10 +88,32 @@ static const char *load_in_vmcs(struct nested_vcpu *n, u32 field, u64 v)
 	return NULL;
 }
 
+static const char *load_msr(struct nested_vcpu *n, u32 msr, u64 value)
+{
+	u32 field = vmcs_field(n, msr);
+
+	if (field)
+		return load_in_vmcs(n, field, value);
+	return op_msr_write(n, msr, value) ? NULL : "WRMSR of the value would be #GP";
+}
+
+bool nested_msr_write(struct nested_vcpu *n, u32 msr, u64 value)
+{
+	return !load_msr(n, msr, value);
+}
+
+bool nested_msr_read(struct nested_vcpu *n, u32 msr, u64 *value)
+{
+	u32 field = vmcs_field(n, msr);
+
+	if (!field)
+		return op_msr_read(n, msr, value);
+	*value = op_hw_read(n, field);
+	return true;
+}
+
 static const char *load_one(struct nested_vcpu *n, const struct msr_entry *e)
 {
-	u32 field = vmcs_field(n, e->index);
-
 	if (e->reserved)
 		return "bits 63:32 of an entry must be 0";
 	if (e->index == MSR_FS_BASE || e->index == MSR_GS_BASE)
@@ -100,9 +122,7 @@ static const char *load_one(struct nested_vcpu *n, const struct msr_entry *e)
 		return "MSRs of the x2APIC cannot be loaded";
 	if (e->index == MSR_IA32_SMM_MONITOR_CTL)
 		return "IA32_SMM_MONITOR_CTL can be written in SMM only";
-	if (field)
-		return load_in_vmcs(n, field, e->value);
-	return op_msr_write(n, e->index, e->value) ? NULL : "WRMSR of the value would be #GP";
+	return load_msr(n, e->index, e->value);
 }
 
 u32 nested_msr_load(struct nested_vcpu *n, gpa1_t list, u64 count)
@@ -132,16 +152,10 @@ bool nested_msr_store(struct nested_vcpu *n, gpa1_t list, u64 count)
 	for (u32 i = 0; i < count; i++) {
 		gpa1_t at = GPA1(list.v + i * sizeof(struct msr_entry));
 		struct msr_entry e;
-		u32 field;
 
 		if (i == MSR_LIST_MAX || !op_gpa1_read(n->vm, at, &e, sizeof(e)) ||
 		    e.reserved || e.index >> 8 == MSR_IA32_X2APIC_FIRST >> 8 ||
-		    e.index == MSR_IA32_SMBASE)
-			return false;
-		field = vmcs_field(n, e.index);
-		if (field)
-			e.value = op_hw_read(n, field);
-		else if (!op_msr_read(n, e.index, &e.value))
+		    e.index == MSR_IA32_SMBASE || !nested_msr_read(n, e.index, &e.value))
 			return false;
 		op_gpa1_write(n->vm, GPA1(at.v + offsetof(struct msr_entry, value)),
 			      &e.value, sizeof(e.value));

@@ -204,6 +204,13 @@ void nested_vtlb_set_cr(struct nested_vcpu *n, u64 cr0, u64 cr4);
 /* The value that L2 writes, in bits that are not L1's; old is L2's present one. */
 u64 nested_l2_own_cr0(const struct nested_vcpu *n, u64 old, u64 value);
 u64 nested_l2_own_cr4(const struct nested_vcpu *n, u64 old, u64 value);
+/*
+ * msr_list.c: RDMSR and WRMSR of L1 or L2, carried out by L0: what lives in the VMCS
+ * (current) is read and written there. False: #GP.
+ */
+bool nested_msr_read(struct nested_vcpu *n, u32 msr, u64 *value);
+bool nested_msr_write(struct nested_vcpu *n, u32 msr, u64 value);
+
 /* The TLB of whoever runs is flushed, or its paging is another. */
 void nested_vtlb_flush(struct nested_vcpu *n);
 

@@ -27,6 +27,11 @@ static void set_masks(struct vcpu *v)
 {
 	u64 cr4 = CR4_VMXE | (v->vm->hw.cr4_fixed1 & CR4_SMXE);
 
+	if (v->real.on) {
+		vmx_write(VMCS_CR0_MASK, ~0ull);
+		vmx_write(VMCS_CR4_MASK, ~0ull);
+		return;
+	}
 	vmx_write(VMCS_CR0_MASK, cr0_mask(v));
 	vmx_write(VMCS_CR4_MASK, v->vm->no_ept ? cr4 | VTLB_CR4_MASK : cr4);
 }
@@ -42,6 +47,19 @@ static u64 cr4_of(struct vcpu *v)
 	return v->nested.in_l2 ? nested_vtlb_cr4(&v->nested) : vcpu_cr4();
 }
 
+/*
+ * At CPL 3 hardware must not ask for alignment, nor forbid what CPL 0 may. VME only where the
+ * form wants it.
+ */
+void vm_cr_set_real(struct vcpu *v, bool vme)
+{
+	u64 cr0 = vcpu_cr0(), hw4 = vtlb_hw_cr4(cr0, vcpu_cr4() | CR4_VMXE);
+
+	hw4 = (hw4 & ~(CR4_VME | CR4_PVI | CR4_TSD | CR4_UMIP)) | CR4_PCE | (vme ? CR4_VME : 0);
+	vmx_write(VMCS_GUEST_CR0, vtlb_hw_cr0(cr0 | CR0_ET) & ~CR0_AM);
+	vmx_write(VMCS_GUEST_CR4, hw4 & v->vm->hw.cr4_fixed1);
+}
+
 void vm_cr_set(struct vcpu *v, u64 cr0, u64 cr4)
 {
 	u64 hw0 = cr0 | CR0_NE | CR0_ET, hw4 = cr4 | CR4_VMXE;
@@ -52,6 +70,10 @@ void vm_cr_set(struct vcpu *v, u64 cr0, u64 cr4)
 	}
 	vmx_write(VMCS_CR0_SHADOW, cr0);
 	vmx_write(VMCS_CR4_SHADOW, cr4);
+	if (v->real.on) {
+		vm_cr_set_real(v, false);
+		return;
+	}
 	vmx_write(VMCS_GUEST_CR0, v->vm->no_ept ? vtlb_hw_cr0(hw0) : hw0);
 	vmx_write(VMCS_GUEST_CR4, v->vm->no_ept ? vtlb_hw_cr4(cr0, hw4) : hw4);
 }
@@ -138,7 +160,7 @@ static void set_cache_bits(u64 cr0)
 	cpu_write_cr0((cpu_read_cr0() & ~bits) | (cr0 & bits));
 }
 
-static void write_cr0(struct vcpu *v, u64 cr0)
+bool vm_cr0_write(struct vcpu *v, u64 cr0)
 {
 	u64 old = cr0_of(v), cr4 = cr4_of(v), changed;
 
@@ -147,14 +169,10 @@ static void write_cr0(struct vcpu *v, u64 cr0)
 	cr0 = (cr0 & ~0x1ffaffd0ull) | CR0_ET;	/* reserved bits of the low half are ignored */
 	changed = old ^ cr0;
 	if (!cr0_valid(v, old, cr0) ||
-	    ((changed & (CR0_PG | CR0_CD | CR0_NW)) && !vm_load_pdptes(v, cr0, cr4))) {
-		vcpu_fault(v, OUTCOME_GP);
-		return;
-	}
-	if (v->vm->no_ept && !(cr0 & CR0_PE)) {
-		vm_kill(v->vm, "real mode: this processor's VMX has no unrestricted guest");
-		return;
-	}
+	    ((changed & (CR0_PG | CR0_CD | CR0_NW)) && !vm_load_pdptes(v, cr0, cr4)))
+		return false;
+	if (v->real.on && (cr0 & CR0_PE))
+		vm_real_leave(v);
 	vm_cr_set(v, cr0, cr4);
 	if (changed & (CR0_CD | CR0_NW))
 		set_cache_bits(cr0);
@@ -162,7 +180,19 @@ static void write_cr0(struct vcpu *v, u64 cr0)
 		update_lma(v, cr0);
 	if (changed & (CR0_PG | CR0_WP))
 		vcpu_flush(v);
+	return true;
+}
+
+/* By an instruction that is not real mode's; it may lead there. */
+static void write_cr0(struct vcpu *v, u64 cr0)
+{
+	if (!vm_cr0_write(v, cr0)) {
+		vcpu_fault(v, OUTCOME_GP);
+		return;
+	}
 	vcpu_done(v);
+	if (v->vm->no_ept && !v->nested.in_l2 && !(vcpu_cr0() & CR0_PE))
+		vm_real_enter(v);
 }
 
 static bool cr4_valid(struct vcpu *v, u64 old, u64 cr4)
@@ -184,25 +214,23 @@ static bool cr4_valid(struct vcpu *v, u64 old, u64 cr4)
 	return true;
 }
 
-static void write_cr4(struct vcpu *v, u64 cr4)
+bool vm_cr4_write(struct vcpu *v, u64 cr4)
 {
 	u64 old = cr4_of(v), cr0 = cr0_of(v);
 
 	if (v->nested.in_l2)
 		cr4 = nested_l2_own_cr4(&v->nested, old, cr4);
 	if (!cr4_valid(v, old, cr4) ||
-	    (((old ^ cr4) & CR4_PAGING) && !vm_load_pdptes(v, cr0, cr4))) {
-		vcpu_fault(v, OUTCOME_GP);
-		return;
-	}
+	    (((old ^ cr4) & CR4_PAGING) && !vm_load_pdptes(v, cr0, cr4)))
+		return false;
 	vm_cr_set(v, cr0, cr4);
 	if ((old ^ cr4) & CR4_PAGING)
 		vcpu_flush(v);
-	vcpu_done(v);
+	return true;
 }
 
 /* Exits only without EPT. */
-static void write_cr3(struct vcpu *v, u64 cr3)
+bool vm_cr3_write(struct vcpu *v, u64 cr3)
 {
 	u64 old = vmx_read(v->nested.at.cr3);
 
@@ -210,11 +238,18 @@ static void write_cr3(struct vcpu *v, u64 cr3)
 	if ((vcpu_long_mode() && cr3 >> v->vm->hw.maxphyaddr) ||
 	    !vm_load_pdptes(v, cr0_of(v), cr4_of(v))) {
 		vmx_write(v->nested.at.cr3, old);
-		vcpu_fault(v, OUTCOME_GP);
-		return;
+		return false;
 	}
 	vcpu_flush(v);
-	vcpu_done(v);
+	return true;
+}
+
+static void finish(struct vcpu *v, bool done)
+{
+	if (done)
+		vcpu_done(v);
+	else
+		vcpu_fault(v, OUTCOME_GP);
 }
 
 static void read_cr3(struct vcpu *v, u32 gpr)
@@ -235,9 +270,9 @@ void vm_exit_cr_access(struct vcpu *v)
 	if (access == CRQ_TO_CR && reg == 0)
 		write_cr0(v, value);
 	else if (access == CRQ_TO_CR && reg == 3)
-		write_cr3(v, value);
+		finish(v, vm_cr3_write(v, value));
 	else if (access == CRQ_TO_CR && reg == 4)
-		write_cr4(v, value);
+		finish(v, vm_cr4_write(v, value));
 	else if (access == CRQ_FROM_CR && reg == 3)
 		read_cr3(v, CRQ_GPR(qual));
 	else if (access == CRQ_LMSW)	/* sets the low four bits, never clears PE */

@@ -91,6 +91,8 @@ void vm_exit_exception(struct vcpu *v)
 		v->pcpu->nmi_pending++;
 	else if (v->vm->no_ept && (info & INTR_VECTOR) == X86_PF)
 		vm_vtlb_fault(v);
+	else if (v->real.on)
+		vm_real_exception(v);
 	else
 		vm_exit_none(v);
 }

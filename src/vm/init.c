@@ -78,14 +78,14 @@ void vm_exit_init(struct vcpu *v)
 		v->init_pending = true;
 		return;
 	}
+	if (v->real.on)
+		vm_real_leave(v);
 	vm_init_state(v);
-	if (v->vm->no_ept) {
-		vm_kill(v->vm, "INIT: this processor's VMX has no unrestricted guest for real mode");
-		return;
-	}
 	vcpu_flush(v);
 	if (!bsp)
 		vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_SIPI);
+	if (v->vm->no_ept)
+		vm_real_enter(v);
 }
 
 void vm_init_l2(struct vcpu *v, bool entered)
@@ -100,7 +100,10 @@ void vm_exit_sipi(struct vcpu *v)
 {
 	u32 vector = (u32)vmx_read(VMCS_EXIT_QUALIFICATION) & 0xff;
 
-	(void)v;
+	if (v->real.on) {
+		vm_real_start(v, vector);
+		return;
+	}
 	set_code((u16)(vector << 8));
 	vmx_write(VMCS_GUEST_RIP, 0);
 	vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);

@@ -68,6 +68,8 @@ void vm_power_killed(struct vcpu *v)
 	u32 there = vmx_caps_exists(&v->vm->hw);
 
 	con_printf("the VM is stopped: %s\n", v->vm->killed);
+	if (v->real.on)
+		vm_real_print(v);
 	con_printf("state of L%u:\n", v->nested.in_l2 ? 2 : 1);
 	for (u32 i = 0; i < ARRAY_SIZE(shown); i++)
 		if ((there & BIT32(shown[i].exists)) &&

@@ -105,8 +105,19 @@ static void init_pages(struct vm *vm)
 	vm->io_bitmap[0] = ptr_to_hpa(cpu_alloc_pages(1));
 	vm->io_bitmap[1] = ptr_to_hpa(cpu_alloc_pages(1));
 	vm->scratch = ptr_to_hpa(cpu_alloc_pages(1));
+	if (vm->no_ept)
+		vm->real_tss = vm_real_tss();
 	vm_msr_bitmap_init(vm, hpa_to_ptr(vm->msr_bitmap));
 	vm_io_bitmap_init(vm, hpa_to_ptr(vm->io_bitmap[0]), hpa_to_ptr(vm->io_bitmap[1]));
+}
+
+static bool init_vtlb(struct vm *vm)
+{
+	bool done = vtlb_init(&vm->vtlb, vm, &vm->ept01, vm->pool02.base, vm->pool02.pages);
+
+	vm->vtlb.tss = vm->real_tss;
+	vm->vtlb.tss_pages = REAL_TSS_PAGES;
+	return done;
 }
 
 /*
@@ -126,8 +137,7 @@ static void init_memory(struct vm *vm, const struct boot_info *bi)
 	mmu_pool_init(&vm->pool01, vm, base, pages01);
 	mmu_pool_init(&vm->pool02, vm, HPA(base.v + pages01 * PAGE_SIZE), (u32)pages - pages01);
 	if (!vm_memory_init(vm, bi) ||
-	    (vm->no_ept &&
-	     !vtlb_init(&vm->vtlb, vm, &vm->ept01, vm->pool02.base, vm->pool02.pages)) ||
+	    (vm->no_ept && !init_vtlb(vm)) ||
 	    !ept02_set_init(&vm->ept02s, vm, &vm->pool02, &vm->ept01, &vm->ept_caps, &caps12))
 		debug_refuse("%zu pages are too few for page tables: give the machine more memory", pages);
 	for (u32 i = 0; i < vm->vcpu_count; i++)

@@ -12,6 +12,7 @@
 #include "mmu/mtrr.h"
 #include "nested/nested.h"
 #include "vm/acpi.h"
+#include "vm/real/mode.h"
 #include "vm/window.h"
 #include "vmx/frame.h"
 
@@ -43,6 +44,7 @@ struct vcpu {
 	bool init_pending;		/* INIT came while L1 was in VMX root operation */
 	u16 vpid;
 	struct vm_stats stats;
+	struct real_mode real;		/* of L1, where the hardware has none for guests */
 	struct nested_vcpu nested;
 };
 
@@ -54,6 +56,7 @@ struct vm {
 	struct ept02_set ept02s;
 	bool no_ept;			/* vtlb serves L1 and its guests, and ept02s nobody */
 	struct vtlb vtlb;
+	hpa_t real_tss;			/* of REAL_TSS_PAGES, for L1's real mode without EPT */
 	struct mtrr_state mtrr;
 	struct ept_caps ept_caps;
 	hpa_t msr_bitmap, io_bitmap[2];

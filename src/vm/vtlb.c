@@ -1,8 +1,7 @@
 /*
  * L1 on a processor without EPT: it runs on shadow tables (mmu/vtlb.h) of its
  * own, with paging always on and page faults, CR3, EFER and INVLPG intercepted.
- * What it sees of CR0, CR3, CR4 and EFER is its own. Real mode is not there:
- * without unrestricted guest the hardware runs no guest in it.
+ * What it sees of CR0, CR3, CR4 and EFER is its own. Its real mode is real/'s.
  */
 #include "vm/vtlb.h"
 
@@ -49,5 +48,7 @@ void vm_vtlb_fault(struct vcpu *v)
 		break;
 	}
 	vmx_write(VMCS_GUEST_CR3, root.v);
-	nested_absorb(&v->nested, vmx_read(VMCS_EXIT_INTR_INFO) & INTR_NMI_UNBLOCKING);
+	/* In real mode only INT n uses memory before L0 knows of it, and is executed again. */
+	if (!(v->real.on && (vmx_read(VMCS_IDT_VECTORING_INFO) & INTR_VALID)))
+		nested_absorb(&v->nested, vmx_read(VMCS_EXIT_INTR_INFO) & INTR_NMI_UNBLOCKING);
 }

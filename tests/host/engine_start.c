@@ -95,6 +95,7 @@ static void start_l1(struct fx *f)
 {
 	FX01(f, GUEST_CR0) = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
 	FX01(f, GUEST_CR4) = CR4_PAE | CR4_VMXE;
+	FX01(f, CR0_SHADOW) = FX01(f, GUEST_CR0);
 	*fx_place01(f, f->n.at.efer) = EFER_LME | EFER_LMA | EFER_SCE;
 	*fx_place01(f, f->n.at.pat) = 0x0007040600070406;
 	FX01(f, GUEST_DR7) = DR7_INIT;

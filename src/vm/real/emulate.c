@@ -26,12 +26,14 @@ static enum real_end execute(struct real_run *r)
 	return row->run(r);
 }
 
-/* Of two loads of SS in a row, only the first blocks. */
-static u32 blocking_after(const struct real_run *r, u32 before)
+/* Of two loads of SS in a row, only the first blocks; it keeps the trap back, too. */
+static void block(struct real_run *r, u32 before)
 {
-	u32 blocking = r->cpu.blocking & ~BLOCKED_FOR_ONE;
-
-	return r->blocks && !(before & BLOCKED_BY_MOV_SS) ? blocking | BLOCKED_BY_MOV_SS : blocking;
+	if (r->blocks == BLOCKED_BY_MOV_SS && (before & BLOCKED_BY_MOV_SS))
+		r->blocks = 0;
+	if (r->blocks == BLOCKED_BY_MOV_SS)
+		r->insn->trap = false;
+	r->cpu.blocking = (r->cpu.blocking & ~BLOCKED_FOR_ONE) | r->blocks;
 }
 
 enum real_end real_emulate(struct vm *vm, struct real_cpu *cpu, struct real_insn *insn)
@@ -48,7 +50,7 @@ enum real_end real_emulate(struct vm *vm, struct real_cpu *cpu, struct real_insn
 		insn->trap = false;
 		return end;
 	}
-	r.cpu.blocking = blocking_after(&r, cpu->blocking);
+	block(&r, cpu->blocking);
 	*cpu = r.cpu;
 	return end;
 }

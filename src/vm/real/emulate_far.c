@@ -113,7 +113,7 @@ static void load_sreg(struct real_run *r, u32 seg, u16 selector)
 {
 	real_set_segment(r, seg, selector);
 	if (seg == SEG_SS)
-		r->blocks = true;
+		r->blocks = BLOCKED_BY_MOV_SS;
 }
 
 enum real_end real_mov_to_sreg(struct real_run *r)

@@ -27,7 +27,7 @@ struct real_run {
 	u8 operand_size, address_size;
 	u8 seg;				/* of the memory operand */
 	bool from_cs, lock;		/* prefixes */
-	bool blocks;			/* it loads SS: events wait for one more instruction */
+	u32 blocks;			/* BLOCKED_BY_*: events wait for one more instruction */
 	u8 mod, reg, rm;
 	u8 base, index, scale;
 	u32 disp, imm;
@@ -103,13 +103,20 @@ enum real_end real_load_far_pointer(struct real_run *r);
 enum real_end real_mov_reg(struct real_run *r);
 enum real_end real_mov_imm(struct real_run *r);
 enum real_end real_mov_offset(struct real_run *r);
-enum real_end real_mov_from_sreg(struct real_run *r);
 enum real_end real_pop_rm(struct real_run *r);
 enum real_end real_xchg(struct real_run *r);
 enum real_end real_alu_reg(struct real_run *r);
 enum real_end real_alu_imm(struct real_run *r);
 enum real_end real_group3(struct real_run *r);
 enum real_end real_group45(struct real_run *r);
+
+/* emulate_shown.c: what does not fault, and would show L1 what is L0's. */
+enum real_end real_mov_from_sreg(struct real_run *r);
+enum real_end real_push_sreg(struct real_run *r);
+enum real_end real_pushf(struct real_run *r);
+enum real_end real_popf(struct real_run *r);
+enum real_end real_cli(struct real_run *r);
+enum real_end real_sti(struct real_run *r);
 
 /* emulate_system.c */
 enum real_end real_undefined(struct real_run *r);

@@ -39,13 +39,6 @@ enum real_end real_mov_offset(struct real_run *r)
 	return store(r, real_gpr(r, GPR_RAX, width(r)), width(r));
 }
 
-enum real_end real_mov_from_sreg(struct real_run *r)
-{
-	if (r->reg >= REAL_SEGMENTS)
-		return real_undefined(r);
-	return store(r, r->cpu.seg[r->reg].selector, 2);
-}
-
 /* An address with ESP in it is that after the pop. */
 enum real_end real_pop_rm(struct real_run *r)
 {

@@ -13,6 +13,8 @@
 const struct real_row real_one_byte[256] = {
 	[0x00 ... 0x01] = ALU, [0x08 ... 0x09] = ALU, [0x10 ... 0x11] = ALU, [0x18 ... 0x19] = ALU,
 	[0x20 ... 0x21] = ALU, [0x28 ... 0x29] = ALU, [0x30 ... 0x31] = ALU,
+	[0x06] = { real_push_sreg, 0 }, [0x0e] = { real_push_sreg, 0 },
+	[0x16] = { real_push_sreg, 0 }, [0x1e] = { real_push_sreg, 0 },
 	[0x07] = { real_pop_sreg, 0 },
 	[0x17] = { real_pop_sreg, 0 },
 	[0x1f] = { real_pop_sreg, 0 },
@@ -27,6 +29,8 @@ const struct real_row real_one_byte[256] = {
 	[0x8e] = { real_mov_to_sreg, M },
 	[0x8f] = { real_pop_rm, M },
 	[0x9a] = { real_far_call, REAL_FAR },
+	[0x9c] = { real_pushf, 0 },
+	[0x9d] = { real_popf, 0 },
 	[0xa2 ... 0xa3] = { real_mov_offset, REAL_MOFFS },
 	[0xc0 ... 0xc1] = STORES,			/* shifts */
 	[0xc4 ... 0xc5] = { real_load_far_pointer, M },
@@ -44,6 +48,8 @@ const struct real_row real_one_byte[256] = {
 	[0xf1] = { real_int, 0 },
 	[0xf4] = { real_machine, 0 },			/* HLT */
 	[0xf6 ... 0xf7] = { real_group3, ML },
+	[0xfa] = { real_cli, 0 },
+	[0xfb] = { real_sti, 0 },
 	[0xfe ... 0xff] = { real_group45, ML },
 };
 
@@ -61,8 +67,10 @@ const struct real_row real_two_bytes[256] = {
 	[0x3a] = { NULL, REAL_STORES },
 	[0x7e ... 0x7f] = STORES,
 	[0x90 ... 0x9f] = STORES,			/* SETcc */
+	[0xa0] = { real_push_sreg, 0 },
 	[0xa1] = { real_pop_sreg, 0 },
 	[0xa4 ... 0xa5] = STORES,
+	[0xa8] = { real_push_sreg, 0 },
 	[0xa9] = { real_pop_sreg, 0 },
 	[0xab ... 0xae] = STORES,
 	[0xb0 ... 0xb1] = STORES,			/* CMPXCHG */
