@@ -149,6 +149,13 @@ void fx_vmwrite_bits(struct fx *f, unsigned index, u64 clear, u64 set)
 	fx_vmwrite(f, index, (fx_vmread(f, index) & ~clear) | set);
 }
 
+void fx_inject(struct fx *f, u32 info, u32 code, u32 length)
+{
+	FX12_WRITE(f, ENTRY_INTR_INFO, info);
+	FX12_WRITE(f, ENTRY_ERROR_CODE, code);
+	FX12_WRITE(f, ENTRY_INSTR_LENGTH, length);
+}
+
 /* The processor's own checks of vmcs02. L0's host state is always good. */
 static bool hw_checks(struct fx *f, bool guest, struct check_failure *failure)
 {

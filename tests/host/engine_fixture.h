@@ -69,6 +69,8 @@ void fx_vmwrite(struct fx *f, unsigned index, u64 value);
 /* All fields that L1's VMCS has; 0 for others. */
 void fx_vmread_all(struct fx *f, u64 v[VF_COUNT]);
 void fx_vmwrite_bits(struct fx *f, unsigned index, u64 clear, u64 set);
+/* The event that the next entry injects. */
+void fx_inject(struct fx *f, u32 info, u32 code, u32 length);
 /* What fx_vmread() would find in an active VMCS, wherever that is; nothing moves. */
 u64 fx_seen(struct fx *f, const struct nested_vmcs *s, unsigned index);
 void fx_load_state(struct fx *f, enum state_base base);

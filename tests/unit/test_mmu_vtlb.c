@@ -1,182 +1,10 @@
 /*
- * Shadow paging (mmu/vtlb.h) against the guest's own walk and ept01: whatever
- * the tables are, in every mode, a processor that walks the shadow finds what
- * it would find in the guest's tables after a flush. Tables are random entries
- * over few pages, so that they alias, form cycles and lead out of memory.
+ * Shadow paging (mmu/vtlb.h), by hand: what a flush keeps and what it drops, flags, large pages,
+ * CR0.WP, and what gives up its place. Random tables: test_mmu_vtlb_random.c.
  */
 #include "vtlb_machine.h"
 
 #define L1_PAGES 1024u		/* GPA1 from 0; some are holes, some read-only */
-#define TABLES VTLB_TABLES
-
-static bool flip(struct scene *s)
-{
-	return pick(&s->m, 2);
-}
-
-static void random_ept01(struct scene *s)
-{
-	struct ept01 *e = &s->m.ept01;
-
-	assert_true(ept01_map(e, GPA1(0), L1_PAGES * PAGE_SIZE, HPA(GPA1_SHIFT), EPT_RWX, MT_WB));
-	for (u32 i = 0; i < 20; i++) {
-		u64 page = TABLES + 1 + pick(&s->m, L1_PAGES - TABLES - 1);
-
-		ept01_map(e, GPA1(page * PAGE_SIZE), PAGE_SIZE,
-			  HPA(GPA1_SHIFT + pick(&s->m, L1_PAGES) * PAGE_SIZE),
-			  flip(s) ? EPT_RWX : EPT_R | EPT_X, MT_WB);
-	}
-	ept01_unmap(e, GPA1(700 * PAGE_SIZE), 8 * PAGE_SIZE);
-}
-
-static u64 random_table(struct scene *s)
-{
-	return (1 + pick(&s->m, TABLES)) * PAGE_SIZE;
-}
-
-static u64 random_entry(struct scene *s, bool narrow)
-{
-	u64 e = chance(&s->m, 3) ? pick(&s->m, L1_PAGES + 8) * PAGE_SIZE : random_table(s);
-
-	e |= pick(&s->m, 0x1000) & (PTE_W | PTE_U | PTE_A | PTE_D | BIT(3) | BIT(4));
-	if (!chance(&s->m, 8))
-		e |= PTE_P | PTE_W | PTE_U;
-	if (chance(&s->m, 3)) {
-		e |= PTE_PS;
-		if (!chance(&s->m, 4))
-			e &= ~((narrow ? BIT(22) : SZ_2M) - 1) | 0xfff;
-	}
-	if (chance(&s->m, 30))
-		e |= narrow ? BIT(20) : BIT(45);
-	if (!narrow && chance(&s->m, 4))
-		e |= PTE_NX;
-	return e;
-}
-
-static bool is_narrow(const struct scene *s)
-{
-	return !(s->p.cr4 & CR4_PAE);
-}
-
-static void change_entry(struct scene *s)
-{
-	u64 size = is_narrow(s) ? 4 : 8, entry = random_entry(s, size == 4);
-	u64 at = random_table(s) + pick(&s->m, chance(&s->m, 2) ? 4 : PAGE_SIZE / size) * size;
-
-	op_gpa1_write(&s->m.vm, GPA1(at), &entry, size);
-}
-
-static void load_pdptes(struct scene *s)
-{
-	for (u32 i = 0; i < 4; i++)
-		s->p.pdpte[i] = flip(s) || flip(s) ? random_table(s) | PTE_P : 0;
-}
-
-static void random_registers(struct scene *s)
-{
-	u32 mode = (u32)pick(&s->m, 4);
-
-	s->p = (struct mmu_paging){ .maxphyaddr = 40, .pg_1g = flip(s), .cr0 = CR0_PE };
-	if (mode)
-		s->p.cr0 |= CR0_PG | (flip(s) ? CR0_WP : 0);
-	s->p.cr4 = (mode >= 2 ? CR4_PAE : 0) | (flip(s) ? CR4_PSE : 0) |
-		   (flip(s) ? CR4_SMEP : 0);
-	s->p.efer = (mode == 3 ? EFER_LME | EFER_LMA : 0) | (flip(s) ? EFER_NXE : 0);
-	s->p.cr3 = random_table(s);
-	load_pdptes(s);
-}
-
-static void start(struct scene *s, u64 seed, u32 pages)
-{
-	memset(s, 0, sizeof(*s));
-	machine_init(&s->m, seed, HOME_PAGES01, HOME_PAGES02);
-	random_ept01(s);
-	assert_true(vtlb_init(&s->v, &s->m.vm, &s->m.ept01,
-			      HPA(HOME + HOME_PAGES01 * PAGE_SIZE), pages));
-	random_registers(s);
-	for (u32 i = 0; i < TABLES * 100; i++)
-		change_entry(s);
-	s->root = vtlb_root(&s->v, &s->p);
-}
-
-static void end(struct scene *s)
-{
-	machine_end(&s->m);
-}
-
-static u64 random_gva(struct scene *s)
-{
-	static const u8 shift[] = { 12, 13, 21, 22, 30, 31, 39 };
-	u64 gva = pick(&s->m, PAGE_SIZE);
-
-	for (u32 i = 0; i < ARRAY_SIZE(shift); i++)
-		gva += (chance(&s->m, 3) ? pick(&s->m, 3) : 0) << shift[i];
-	if (!(s->p.cr0 & CR0_PG) && chance(&s->m, 2))
-		return pick(&s->m, L1_PAGES * PAGE_SIZE);
-	return s->p.efer & EFER_LMA ? gva : (u32)gva;
-}
-
-static u64 ends[3];
-
-static void try_access(struct scene *s)
-{
-	static const u32 kinds[] = { 0, PF_W, PF_I, PF_U, PF_U | PF_W, PF_U | PF_I };
-	u64 gva = random_gva(s);
-
-	ends[vtlb_access(s, gva, kinds[pick(&s->m, ARRAY_SIZE(kinds))])]++;
-}
-
-static void flush(struct scene *s)
-{
-	s->root = vtlb_root(&s->v, &s->p);
-}
-
-static void run(u64 seed, u32 pages)
-{
-	struct scene s;
-
-	start(&s, seed, pages);
-	for (u32 round = 0; round < 300; round++) {
-		switch (pick(&s.m, 8)) {
-		case 0:
-			s.p.cr3 = random_table(&s);
-			load_pdptes(&s);
-			break;
-		case 1:
-			if (chance(&s.m, 4))
-				random_registers(&s);
-			break;
-		default:
-			for (u64 n = pick(&s.m, 5); n; n--)
-				change_entry(&s);
-		}
-		flush(&s);
-		for (u64 n = pick(&s.m, 60); n; n--)
-			try_access(&s);
-		check_links(&s);
-	}
-	end(&s);
-}
-
-static void like_the_guests_tables(void **state)
-{
-	(void)state;
-	memset(ends, 0, sizeof(ends));
-	for (u64 seed = 1; seed <= 40; seed++)
-		run(seed, HOME_PAGES02);
-	assert_true(ends[ACCESS_DONE] > 50000 && ends[ACCESS_FAULT] > 5000 &&
-		    ends[ACCESS_HOLE] > 100);
-}
-
-/* So few pages that tables go again and again. */
-static void little_memory(void **state)
-{
-	(void)state;
-	memset(ends, 0, sizeof(ends));
-	for (u64 seed = 100; seed <= 115; seed++)
-		run(seed, VTLB_MIN_PAGES);
-	assert_true(ends[ACCESS_DONE] > 10000);
-}
 
 /* A simple guest of four levels: page 1 to 4 are its tables, gva 0 and up its pages from 100. */
 static void start_simple(struct scene *s)
@@ -200,7 +28,7 @@ static void start_simple(struct scene *s)
 
 		op_gpa1_write(&s->m.vm, GPA1(4 * PAGE_SIZE + 8 * i), &entry, 8);
 	}
-	flush(s);
+	scene_flush(s);
 }
 
 /* What was used last stays when memory is used up. */
@@ -215,9 +43,9 @@ static void the_oldest_goes(void **state)
 			      VTLB_MIN_PAGES));
 	for (u32 i = 0; i < 100; i++) {
 		s.p.cr3 = (200 + i) * PAGE_SIZE;	/* nothing is there */
-		flush(&s);
+		scene_flush(&s);
 		s.p.cr3 = PAGE_SIZE;
-		flush(&s);
+		scene_flush(&s);
 		assert_int_equal(hw_access(&s, 0, PF_W, &hpa), i > 0);
 		assert_int_equal(vtlb_access(&s, 0, PF_W), ACCESS_DONE);
 		check_links(&s);
@@ -225,7 +53,7 @@ static void the_oldest_goes(void **state)
 	assert_int_equal(s.v.fills, 1);
 	assert_true(s.v.recycled > 50);
 	assert_int_equal(s.v.drops, 0);
-	end(&s);
+	machine_end(&s.m);
 }
 
 static u64 pte(struct scene *s, u64 i)
@@ -266,10 +94,10 @@ static void flags_at_the_right_time(void **state)
 	assert_int_equal(pte(&s, 0) & (PTE_A | PTE_D), PTE_A | PTE_D);
 	/* The guest takes the flags away: after a flush they come again. */
 	set_pte(&s, 0, pte(&s, 0) & ~(PTE_A | PTE_D));
-	flush(&s);
+	scene_flush(&s);
 	assert_true(touch(&s, 0, PF_W));
 	assert_int_equal(pte(&s, 0) & (PTE_A | PTE_D), PTE_A | PTE_D);
-	end(&s);
+	machine_end(&s.m);
 }
 
 /* A flush keeps what is still right, and only that. */
@@ -287,20 +115,20 @@ static void flushes_revalidate(void **state)
 	set_pte(&s, 7, 0);
 	set_pte(&s, 8, pte(&s, 9));
 	assert_true(hw_access(&s, 7 * PAGE_SIZE, 0, &hpa));	/* a TLB would still have it */
-	flush(&s);
+	scene_flush(&s);
 	assert_false(hw_access(&s, 7 * PAGE_SIZE, 0, &hpa));
 	assert_false(hw_access(&s, 8 * PAGE_SIZE, 0, &hpa));
 	for (u64 i = 0; i < 64; i++)
 		assert_int_equal(hw_access(&s, i * PAGE_SIZE, PF_W, &hpa), i != 7 && i != 8);
 	/* Another address space and back. */
 	s.p.cr3 = 20 * PAGE_SIZE;
-	flush(&s);
+	scene_flush(&s);
 	assert_false(hw_access(&s, 0, 0, &hpa));
 	s.p.cr3 = PAGE_SIZE;
-	flush(&s);
+	scene_flush(&s);
 	assert_true(hw_access(&s, 0, PF_W, &hpa));
 	assert_int_equal(s.v.fills, fills);
-	end(&s);
+	machine_end(&s.m);
 }
 
 /* So long unused that hardware no longer finds it. */
@@ -310,7 +138,7 @@ static void put_to_rest(struct scene *s, u64 gva)
 
 	for (u32 i = 0; i < 200; i++) {
 		assert_true(hw_access(s, 0, 0, &hpa));
-		flush(s);
+		scene_flush(s);
 	}
 	assert_false(hw_access(s, gva, 0, &hpa));
 }
@@ -338,7 +166,7 @@ static void unused_entries_rest(void **state)
 	assert_int_equal(hpa, GPA1_SHIFT + 102 * PAGE_SIZE);
 	assert_int_equal(s.v.wakes, 1);
 	check_links(&s);
-	end(&s);
+	machine_end(&s.m);
 }
 
 static void set_entry(struct scene *s, u64 page, u64 i, u64 entry)
@@ -360,25 +188,25 @@ static void long_lists(void **state)
 		for (u64 i = 0; i < 512; i++)
 			set_entry(&s, 4 + t, i, (100 + i) * PAGE_SIZE | rights);
 	}
-	flush(&s);
+	scene_flush(&s);
 	for (u64 i = 0; i < 4 * 512; i++) {
 		assert_true(touch(&s, i * PAGE_SIZE, 0));
 		if (i % 300 == 0)
 			check_links(&s);
 	}
 	set_entry(&s, 7, 500, 0);
-	flush(&s);
+	scene_flush(&s);
 	check_links(&s);
 	assert_false(hw_access(&s, (3 * 512 + 500) * PAGE_SIZE, 0, &hpa));
 	assert_true(hw_access(&s, (3 * 512 + 501) * PAGE_SIZE, 0, &hpa));
 	put_to_rest(&s, PAGE_SIZE);
 	assert_true(touch(&s, PAGE_SIZE, 0));
 	set_entry(&s, 4, 1, 0);
-	flush(&s);
+	scene_flush(&s);
 	check_links(&s);
 	assert_false(hw_access(&s, PAGE_SIZE, 0, &hpa));
 	assert_true(hw_access(&s, 0, 0, &hpa));
-	end(&s);
+	machine_end(&s.m);
 }
 
 /* A table that two others lead to is looked at for both. */
@@ -392,19 +220,19 @@ static void shared_tables(void **state)
 	start_simple(&s);
 	set_entry(&s, 1, 1, 9 * PAGE_SIZE | rights);	/* another table of level 3 */
 	set_entry(&s, 9, 0, 3 * PAGE_SIZE | rights);	/* leads to the same below */
-	flush(&s);
+	scene_flush(&s);
 	for (u32 i = 0; i < 40; i++) {
 		assert_true(touch(&s, 0, 0) && touch(&s, BIT(39), 0));
 		assert_true(touch(&s, BIT(39) + PAGE_SIZE, 0) && touch(&s, PAGE_SIZE, 0));
 		check_links(&s);
 		set_pte(&s, 1, 0);
-		flush(&s);
+		scene_flush(&s);
 		check_links(&s);
 		assert_false(hw_access(&s, PAGE_SIZE, 0, &hpa));
 		assert_false(hw_access(&s, BIT(39) + PAGE_SIZE, 0, &hpa));
 		set_pte(&s, 1, pte(&s, 2));
 	}
-	end(&s);
+	machine_end(&s.m);
 }
 
 /* CR0.WP off: the supervisor writes to a read-only user page, and the user still cannot. */
@@ -417,7 +245,7 @@ static void write_protection_off(void **state)
 	start_simple(&s);
 	set_pte(&s, 3, pte(&s, 3) & ~PTE_W);
 	s.p.cr0 &= ~CR0_WP;
-	flush(&s);
+	scene_flush(&s);
 	assert_true(touch(&s, 3 * PAGE_SIZE, PF_U));
 	assert_false(touch(&s, 3 * PAGE_SIZE, PF_U | PF_W));
 	assert_true(touch(&s, 3 * PAGE_SIZE, PF_W));
@@ -427,15 +255,15 @@ static void write_protection_off(void **state)
 	assert_true(pte(&s, 3) & PTE_D);
 	assert_true(touch(&s, 3 * PAGE_SIZE, PF_W));
 	s.p.cr0 |= CR0_WP;
-	flush(&s);
+	scene_flush(&s);
 	assert_false(touch(&s, 3 * PAGE_SIZE, PF_W));
 	/* With SMEP the supervisor must not execute there, user page or not in the shadow. */
 	s.p.cr0 &= ~CR0_WP;
 	s.p.cr4 |= CR4_SMEP;
-	flush(&s);
+	scene_flush(&s);
 	assert_true(touch(&s, 3 * PAGE_SIZE, PF_W));
 	assert_false(touch(&s, 3 * PAGE_SIZE, PF_I));
-	end(&s);
+	machine_end(&s.m);
 }
 
 /* The same tables mean something else in another mode. */
@@ -450,12 +278,12 @@ static void modes_are_apart(void **state)
 	assert_true(touch(&s, 0, 0));
 	assert_false(touch(&s, 0, PF_I));
 	s.p.efer &= ~EFER_NXE;		/* the bit is reserved now */
-	flush(&s);
+	scene_flush(&s);
 	assert_false(touch(&s, 0, 0));
 	s.p.efer |= EFER_NXE;
-	flush(&s);
+	scene_flush(&s);
 	assert_true(hw_access(&s, 0, 0, &hpa));
-	end(&s);
+	machine_end(&s.m);
 }
 
 static u64 shadow_leaf(struct scene *s, u64 gva, u32 *level)
@@ -492,7 +320,7 @@ static void sizes_and_cache_bits(void **state)
 	/* ept01 has small pages there: so has the shadow, with the guest's bits in each. */
 	ept01_map(&s.m.ept01, GPA1(9 * PAGE_SIZE), PAGE_SIZE, HPA(0), EPT_RWX, MT_WB);
 	vtlb_drop(&s.v);
-	flush(&s);
+	scene_flush(&s);
 	assert_true(touch(&s, SZ_2M + 9 * PAGE_SIZE, 0));
 	assert_int_equal(shadow_leaf(&s, SZ_2M + 9 * PAGE_SIZE, &level),
 			 PTE_P | PTE_W | PTE_A | PTE_D | BIT(4) | BIT(7));
@@ -503,7 +331,7 @@ static void sizes_and_cache_bits(void **state)
 	assert_true(touch(&s, 2 * SZ_2M + 9 * PAGE_SIZE, 0));
 	assert_int_equal(shadow_leaf(&s, SZ_2M + 9 * PAGE_SIZE, &level) & BIT(4), BIT(4));
 	assert_int_equal(shadow_leaf(&s, 2 * SZ_2M + 9 * PAGE_SIZE, &level) & BIT(4), 0);
-	end(&s);
+	machine_end(&s.m);
 }
 
 /*
@@ -525,7 +353,7 @@ static void a_new_place_is_looked_at_anew(void **state)
 	op_gpa1_write(&s.m.vm, GPA1(3 * PAGE_SIZE + 8), &entry, 8);
 	assert_int_equal(vtlb_access(&s, SZ_2M + 2 * PAGE_SIZE, 0), ACCESS_DONE);
 	assert_int_equal(vtlb_access(&s, SZ_2M + 3 * PAGE_SIZE, 0), ACCESS_DONE);
-	end(&s);
+	machine_end(&s.m);
 }
 
 /* A large page in small ones here: a write that CR0.WP let pass allows none when D is off again. */
@@ -538,14 +366,14 @@ static void dirty_once_is_not_for_ever(void **state)
 	start_simple(&s);
 	ept01_map(&s.m.ept01, GPA1(9 * PAGE_SIZE), PAGE_SIZE, HPA(0), EPT_RWX, MT_WB);
 	s.p.cr0 &= ~CR0_WP;
-	flush(&s);
+	scene_flush(&s);
 	for (u32 i = 0; i < 2; i++) {
 		op_gpa1_write(&s.m.vm, GPA1(3 * PAGE_SIZE + 8), &large, 8);
-		flush(&s);
+		scene_flush(&s);
 		assert_int_equal(vtlb_access(&s, SZ_2M, 0), ACCESS_DONE);
 		assert_int_equal(vtlb_access(&s, SZ_2M, PF_W), ACCESS_DONE);
 	}
-	end(&s);
+	machine_end(&s.m);
 }
 
 /* L0's home is in no ept01, so no guest's table reaches it. What ept01 loses, the shadow loses. */
@@ -557,23 +385,21 @@ static void ept01_is_the_limit(void **state)
 	(void)state;
 	start_simple(&s);
 	set_pte(&s, 0, (HOME - GPA1_SHIFT) | PTE_P | PTE_W | PTE_U);
-	flush(&s);
+	scene_flush(&s);
 	assert_false(touch(&s, 0, PF_W));
 	assert_int_equal(s.m.vm.faulted.v, HOME - GPA1_SHIFT);
 	assert_true(touch(&s, PAGE_SIZE, PF_W));
 	ept01_protect(&s.m.ept01, GPA1(101 * PAGE_SIZE), EPT_R | EPT_X);
 	vtlb_drop(&s.v);
-	flush(&s);
+	scene_flush(&s);
 	assert_true(touch(&s, PAGE_SIZE, 0));
 	assert_false(hw_access(&s, PAGE_SIZE, PF_W, &hpa));
-	end(&s);
+	machine_end(&s.m);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(like_the_guests_tables),
-		cmocka_unit_test(little_memory),
 		cmocka_unit_test(the_oldest_goes),
 		cmocka_unit_test(flags_at_the_right_time),
 		cmocka_unit_test(flushes_revalidate),

@@ -6,11 +6,6 @@
 
 static struct fx f;
 
-static void set_bits(unsigned index, u64 clear, u64 set)
-{
-	fx_vmwrite(&f, index, (fx_vmread(&f, index) & ~clear) | set);
-}
-
 /* Garbage in all of vmcs01 that the exit must load. */
 static void spoil_vmcs01(void)
 {
@@ -235,7 +230,7 @@ static void msrs_of_the_host_area_or_of_L2(void **state)
 	fx_exit_to_l1(&f);
 	assert_int_equal(FX01(&f, GUEST_EFER), EFER_LME | EFER_LMA | EFER_SCE | EFER_NXE);
 	assert_int_equal(FX01(&f, GUEST_PAT), pat);
-	set_bits(VF_EXIT_CONTROLS, 0, EXIT_LOAD_PAT | EXIT_LOAD_EFER);
+	fx_vmwrite_bits(&f, VF_EXIT_CONTROLS, 0, EXIT_LOAD_PAT | EXIT_LOAD_EFER);
 	FX12_WRITE(&f, HOST_PAT, 0x0606060606060606);
 	FX12_WRITE(&f, HOST_EFER, EFER_LME | EFER_LMA);
 	fx_enter(&f);
@@ -245,8 +240,8 @@ static void msrs_of_the_host_area_or_of_L2(void **state)
 	assert_int_equal(FX01(&f, GUEST_EFER), EFER_LME | EFER_LMA);
 	assert_int_equal(FX01(&f, GUEST_PAT), 0x0606060606060606);
 	/* An L2 outside long mode: L1 is back in it. */
-	set_bits(VF_EXIT_CONTROLS, EXIT_LOAD_EFER, 0);
-	set_bits(VF_PROC2_CONTROLS, 0, PROC2_UNRESTRICTED);
+	fx_vmwrite_bits(&f, VF_EXIT_CONTROLS, EXIT_LOAD_EFER, 0);
+	fx_vmwrite_bits(&f, VF_PROC2_CONTROLS, 0, PROC2_UNRESTRICTED);
 	fx_enter(&f);
 	FX02(&f, GUEST_EFER) = EFER_NXE;
 	fx_exit_to_l1(&f);
@@ -268,7 +263,7 @@ static void blocking_by_NMI_after_an_exit(void **state)
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		fx_start(&f, B64, false);
-		set_bits(VF_PIN_CONTROLS, 0, cases[i].pin);
+		fx_vmwrite_bits(&f, VF_PIN_CONTROLS, 0, cases[i].pin);
 		fx_enter(&f);
 		FX02(&f, GUEST_INTERRUPTIBILITY) = cases[i].blocked_in_L2 ? BLOCKED_BY_NMI : 0;
 		fx_exit_to_l1(&f);
@@ -277,7 +272,7 @@ static void blocking_by_NMI_after_an_exit(void **state)
 		fx_end(&f);
 	}
 	fx_start(&f, B64, false);
-	set_bits(VF_PIN_CONTROLS, 0, PIN_NMI);
+	fx_vmwrite_bits(&f, VF_PIN_CONTROLS, 0, PIN_NMI);
 	fx_enter(&f);
 	FX02(&f, EXIT_INTR_INFO) = INTR_VALID | INTR_TYPE_NMI | X86_NMI;
 	assert_int_equal(fx_exit(&f, EXIT_EXCEPTION_NMI), NESTED_REFLECTED);

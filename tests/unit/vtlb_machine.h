@@ -18,6 +18,12 @@ struct scene {
 	hpa_t root;
 };
 
+/* The guest does what flushes its TLB. */
+static inline void scene_flush(struct scene *s)
+{
+	s->root = vtlb_root(&s->v, &s->p);
+}
+
 /* What a processor does with the shadow: CR0.WP, NX and PAE are on in it. False: #PF. */
 static inline bool hw_access(struct scene *s, u64 gva, u32 error, u64 *hpa)
 {
