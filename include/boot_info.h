@@ -24,6 +24,7 @@ struct boot_options {
 	bool nested_shadow;		/* use hardware VMCS shadowing */
 	bool nested_ept;		/* tell L1 of EPT */
 	bool nested_ept5;		/* of five levels, also where the processor has four */
+	u32 cpus;			/* for L1, at most */
 };
 
 struct boot_module {

@@ -8,8 +8,12 @@ struct boot_range {
 	u64 start, end;
 };
 
+/* CPUs in the firmware's list; 1 if there is none. */
+u32 boot_count_cpus(const struct boot_info *bi);
+
 /* Home: chosen among available memory, avoiding modules and the ranges given. */
-bool boot_home_choose(const struct boot_info *bi, const struct boot_range *avoid, size_t n);
+bool boot_home_choose(const struct boot_info *bi, u32 cpus, const struct boot_range *avoid,
+		      size_t n);
 
 /* Makes L0's own page tables for an image that starts at image; the CR3 for them. */
 u64 boot_paging_make(hpa_t image, u64 end_of_memory);

@@ -58,7 +58,7 @@ static void move_home(u32 mbi)
 	};
 	u64 cr3;
 
-	if (!boot_home_choose(&info, avoid, ARRAY_SIZE(avoid)))
+	if (!boot_home_choose(&info, boot_count_cpus(&info), avoid, ARRAY_SIZE(avoid)))
 		debug_refuse("no room for Plastron in this machine's memory below 4 GiB (%lu MiB available): give it more memory or smaller modules",
 			  e820_total(&info.map, E820_AVAILABLE) >> 20);
 	void *home = cpu_alloc_pages(size / PAGE_SIZE);

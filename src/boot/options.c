@@ -77,7 +77,23 @@ static bool parse_label(const char *v, size_t len, char *label)
 	X("nested.ept5=hardware", nested_ept5, false)
 
 #define KNOWN(word, member, value) " " word
-const char boot_options_known[] = "console=e9,com1,vga label=NAME" FLAGS(KNOWN);
+const char boot_options_known[] = "console=e9,com1,vga label=NAME cpus=1" FLAGS(KNOWN);
+
+/* A decimal number from 1 on. */
+static bool parse_number(const char *v, size_t len, u32 *number)
+{
+	u32 n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (v[i] < '0' || v[i] > '9' || n > (UINT32_MAX - 9) / 10)
+			return false;
+		n = n * 10 + (u32)(v[i] - '0');
+	}
+	if (!n)
+		return false;
+	*number = n;
+	return true;
+}
 
 static bool parse_flag(const char *w, size_t len, struct boot_options *o)
 {
@@ -104,6 +120,9 @@ static bool parse_word(const char *w, size_t len, struct boot_options *o)
 	v = after(w, len, "label=", &n);
 	if (v)
 		return parse_label(v, n, o->label);
+	v = after(w, len, "cpus=", &n);
+	if (v)
+		return parse_number(v, n, &o->cpus);
 	return parse_flag(w, len, o);
 }
 
@@ -116,6 +135,7 @@ void boot_options_parse(const char *cmdline, struct boot_options *o,
 	*o = (struct boot_options){
 		.outputs = CON_DEFAULT, .label = "L0", .probe = true,
 		.nested_shadow = true, .nested_ept = true, .nested_ibpb = true,
+		.cpus = UINT32_MAX,
 	};
 	*complaint = NULL;
 	while (lib_next_word(&cmdline, &word, &len))

@@ -1,7 +1,6 @@
 /*
  * See ap.h. A CPU comes through the page (ap_entry.S), with tables that have
- * this page besides L0's own, answers in `starting`, and goes to park(), its
- * last step.
+ * this page besides L0's own, answers in `starting`, and goes its own way.
  */
 #include "cpu/ap.h"
 
@@ -45,14 +44,17 @@ static struct {
 static struct {
 	struct pcpu *pcpu;
 	const char *(*prepare)(void);
+	void (*run)(void);
 	const char *error;
 	bool answered;
 } starting;
 
 void cpu_ap_main(void) __attribute__((noreturn));
 
-static void __attribute__((noreturn)) park(struct pcpu *p)
+void cpu_ap_park(void)
 {
+	struct pcpu *p = cpu_this();
+
 	for (;;) {
 		asm volatile("cli; hlt" : : : "memory");
 		if (p->mc_pending) {
@@ -65,12 +67,13 @@ static void __attribute__((noreturn)) park(struct pcpu *p)
 
 void cpu_ap_main(void)
 {
-	struct pcpu *p = starting.pcpu;
+	void (*run)(void) = starting.run;
 
-	cpu_enter(p);
+	cpu_enter(starting.pcpu);
 	starting.error = starting.prepare();
 	__atomic_store_n(&starting.answered, true, __ATOMIC_RELEASE);
-	park(p);
+	run();
+	cpu_ap_park();
 }
 
 static bool answered(void)
@@ -92,13 +95,14 @@ void cpu_ap_init(const u32 *apic_id, u32 n)
 	cpu_delay_us(AFTER_INIT_US);
 }
 
-const char *cpu_ap_start(u32 apic_id, const char *(*prepare)(void))
+const char *cpu_ap_start(u32 apic_id, const char *(*prepare)(void), void (*run)(void))
 {
 	struct pcpu *p = cpu_alloc_pages(ALIGN_UP(sizeof(*p), PAGE_SIZE) / PAGE_SIZE);
 
 	cpu_add(p, apic_id);
 	starting.pcpu = p;
 	starting.prepare = prepare;
+	starting.run = run;
 	cpu_ap_stack = p->stack_top;
 	__atomic_store_n(&starting.answered, false, __ATOMIC_RELEASE);
 	cpu_apic_send(apic_id, CPU_APIC_STARTUP(way.page.v));

@@ -1,7 +1,7 @@
 /*
  * Starting the machine's other CPUs, one at a time, from the one that runs.
- * Each gets its struct pcpu and L0's tables, and parks. Which ones, and what
- * for, is the caller's business.
+ * Each gets its struct pcpu and L0's tables, and runs what it is given, or parks.
+ * Which ones, and what for, is the caller's business.
  */
 #pragma once
 
@@ -15,8 +15,10 @@ void cpu_ap_close(void);
 void cpu_ap_init(const u32 *apic_id, u32 n);
 
 /*
- * Starts a CPU, which calls prepare() and then parks for good: no interrupts,
- * and NMIs and machine checks only wake it to be stopped again. NULL, or what
- * is wrong: prepare()'s answer, or that there is none.
+ * Starts a CPU, which calls prepare() while this one waits, and then run(), which
+ * never returns. NULL, or what is wrong: prepare()'s answer, or that there is none.
  */
-const char *cpu_ap_start(u32 apic_id, const char *(*prepare)(void));
+const char *cpu_ap_start(u32 apic_id, const char *(*prepare)(void), void (*run)(void));
+
+/* To be run: no interrupts, and NMIs and machine checks only wake it to be stopped again. */
+void cpu_ap_park(void) __attribute__((noreturn));

@@ -5,6 +5,7 @@
  */
 #include "cpu/cpu.h"
 #include "cpu/idt.h"
+#include "cpu/kick.h"
 #include "cpu/pcpu.h"
 #include "x86.h"
 
@@ -21,8 +22,13 @@ struct fixup {
 	u64 insn, to;
 };
 
+struct restart {
+	u64 start, end, to;
+};
+
 extern const u8 cpu_exception_stubs[];
 extern const struct fixup cpu_ex_table_start[], cpu_ex_table_end[];
+extern const struct restart cpu_nmi_table_start[], cpu_nmi_table_end[];
 
 static struct gate idt[CPU_VECTORS];
 void (*cpu_unexpected)(const struct cpu_frame *frame);
@@ -79,14 +85,34 @@ static bool apply_fixup(struct cpu_frame *frame)
 	return false;
 }
 
+/* Whoever is about to enter a guest looks once more. */
+static void tell(void)
+{
+	u32 *again = cpu_this()->again;
+
+	if (again)
+		__atomic_store_n(again, 1, __ATOMIC_RELAXED);
+}
+
+static void take_nmi(struct cpu_frame *frame)
+{
+	if (!cpu_kick_arrived())
+		cpu_this()->nmi_pending++;
+	tell();
+	for (const struct restart *r = cpu_nmi_table_start; r < cpu_nmi_table_end; r++)
+		if (frame->rip >= r->start && frame->rip < r->end)
+			frame->rip = r->to;
+}
+
 void cpu_exception(struct cpu_frame *frame)
 {
 	switch (frame->vector) {
 	case X86_NMI:
-		cpu_this()->nmi_pending++;
+		take_nmi(frame);
 		return;
 	case X86_MC:
 		cpu_this()->mc_pending++;
+		tell();
 		return;
 	}
 	if (apply_fixup(frame))

@@ -35,7 +35,9 @@ struct pcpu {
 	struct pcpu *self;		/* at GS:0 */
 	u32 index, apic_id;
 	u32 nmi_pending;		/* taken while L0 ran, not yet given to L1 */
+	bool kicked;			/* an NMI of L0's own is on its way (kick.h) */
 	u32 mc_pending;
+	u32 *again;			/* not NULL: set with each of these */
 	struct vcpu *vcpu;		/* what runs here */
 	u64 stack_top;
 	u64 gdt[5];			/* null, code, data, TSS (two) */

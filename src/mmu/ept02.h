@@ -17,9 +17,10 @@
  * - Memory is bounded by the pool, which is the set's alone: roots recycle
  *   each other's pages, those of the least recently used first, and at last
  *   their own. That costs time and nothing else.
- * - Table pages of a root that was dropped may be in use again at once. With
- *   several processors the caller must have stopped the others from using the
- *   root before anything here drops it.
+ * - Table pages of a root that was dropped may be in use again at once: other
+ *   processors are stopped before (op_stop_others()), and look at the stamp before
+ *   they go on. All else that changes in a root may change while they use it: a
+ *   table is linked when it is finished, and an entry is one store.
  */
 #pragma once
 

@@ -75,7 +75,8 @@ static __attribute__((noinline)) bool make(const struct ept02_fill *f, struct ep
 	}
 	*out = table_at(f, page);
 	prepare(f, out, level, key);
-	*entry = page.v | ept12_rights_mask(f->root->role);
+	/* Other processors may run on this root. */
+	__atomic_store_n(entry, page.v | ept12_rights_mask(f->root->role), __ATOMIC_RELEASE);
 	return true;
 }
 

@@ -29,6 +29,7 @@ void ept02_drop(struct ept02_set *set, struct ept02 *root)
 
 	if (!root->pages.count)
 		return;
+	op_stop_others(set->vm);
 	note = mmu_pool_note(set->pool, root_page(root));
 	__builtin_memset(op_table(set->vm, root_page(root)), 0, (note->top + 1u) * sizeof(u64));
 	__builtin_memset(root->mapped, 0, sizeof(root->mapped));
@@ -57,6 +58,7 @@ static void hide(struct ept02_set *set, struct ept02 *root)
 /* Gives back everything, the root's page included. */
 static void release(struct ept02_set *set, struct ept02 *root)
 {
+	op_stop_others(set->vm);
 	set->live &= ~root->bit;
 	mmu_pool_chain_free(set->pool, &root->pages);
 	mmu_pool_free(set->pool, root_page(root));

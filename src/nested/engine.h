@@ -75,7 +75,12 @@ enum nested_abort {
 };
 void nested_abort(struct nested_vcpu *n, enum nested_abort why);
 
-/* event.c: whether an exception of L2 is an exit to L1. */
+/*
+ * event.c: NMIs stay blocked all the time that L2 runs; where L1 has NMI exits, but no
+ * virtual NMIs.
+ */
+bool nested_nmi_blocked_for_good(const struct nested_vmcs *s);
+/* Whether an exception of L2 is an exit to L1. */
 bool nested_l1_wants_exception(const struct nested_vcpu *n, u32 vector, u32 error_code);
 
 /* exit.c: L1 gets this exit from L2 (vmcs02 is current). */

@@ -72,6 +72,29 @@ enum nested_verdict nested_l2_stepped(struct nested_vcpu *n)
 	return synthetic_exit(n, (struct nested_exit_info){ .reason = EXIT_MONITOR_TRAP });
 }
 
+/*
+ * With "NMI exiting" and without virtual NMIs, IRET does not end blocking by NMI: it is what
+ * it was at the entry, whatever vmcs02 has (SDM 3C "NMI Exiting", "Virtual NMIs").
+ */
+bool nested_nmi_blocked_for_good(const struct nested_vmcs *s)
+{
+	return (s->v[VF_GUEST_INTERRUPTIBILITY] & BLOCKED_BY_NMI) ||
+	       (s->v[VF_ENTRY_INTR_INFO] & (INTR_VALID | INTR_TYPE)) == (INTR_VALID | INTR_TYPE_NMI);
+}
+
+bool nested_l2_nmi_blocked(struct nested_vcpu *n)
+{
+	const struct nested_vmcs *s = n->current;
+	u64 pin = s->v[VF_PIN_CONTROLS], state;
+
+	if (pin & PIN_VIRTUAL_NMI)
+		return false;
+	if (pin & PIN_NMI)
+		return nested_nmi_blocked_for_good(s);
+	state = op_hw_read(n, VMCS_GUEST_INTERRUPTIBILITY);
+	return state & (BLOCKED_BY_MOV_SS | BLOCKED_BY_NMI);
+}
+
 /* A state that was never entered must be one that the hardware would enter. */
 static bool is_enterable(struct nested_vcpu *n, struct nested_vmcs *s)
 {

@@ -78,7 +78,7 @@ static void write_exit_info(struct nested_vmcs *s, const struct nested_exit_info
 }
 
 /* Fields that L1 reads after nearly every exit. */
-static void save_hot(struct nested_vcpu *n, struct nested_vmcs *s)
+static always_inline void save_hot(struct nested_vcpu *n, struct nested_vmcs *s)
 {
 	static const struct { u16 index, encoding; } hot[] = {
 #define SYNC_IF_NONE(name)
@@ -101,6 +101,24 @@ static void save_hot(struct nested_vcpu *n, struct nested_vmcs *s)
 	nested_set_field(s, VF_ENTRY_INTR_INFO, s->v[VF_ENTRY_INTR_INFO] & ~(u64)INTR_VALID);
 	if (s->v[VF_EXIT_CONTROLS] & EXIT_SAVE_PREEMPTION)
 		nested_set_field(s, VF_PREEMPTION_TIMER, op_hw_read(n, VMCS_PREEMPTION_TIMER));
+}
+
+/*
+ * Where vmcs02 has virtual NMIs in place of real ones, IRET has ended a blocking that
+ * for L1 goes on.
+ */
+static __attribute__((noinline)) void save_hot_but_nmis(struct nested_vcpu *n,
+							struct nested_vmcs *s)
+{
+	bool blocked = nested_nmi_blocked_for_good(s);
+	u64 state;
+
+	save_hot(n, s);
+	if ((s->v[VF_PIN_CONTROLS] & (PIN_NMI | PIN_VIRTUAL_NMI)) != PIN_NMI)
+		return;
+	state = s->v[VF_GUEST_INTERRUPTIBILITY] & ~(u64)BLOCKED_BY_NMI;
+	nested_set_field(s, VF_GUEST_INTERRUPTIBILITY, blocked ? state | BLOCKED_BY_NMI : state);
+	field_set(&s->dirty, VF_GUEST_INTERRUPTIBILITY);
 }
 
 static void unsaved(struct nested_vmcs *s, struct field_set *saved, unsigned i)
@@ -172,7 +190,10 @@ enum nested_verdict nested_reflect(struct nested_vcpu *n, struct nested_exit_inf
 	bool stored;
 
 	write_exit_info(s, info);
-	save_hot(n, s);
+	if (unlikely(n->nmi_exits))
+		save_hot_but_nmis(n, s);
+	else
+		save_hot(n, s);
 	if (unlikely(s->wide))
 		save_cold(n, s, saved_cold(n, s));
 	else
@@ -198,7 +219,7 @@ static bool owns_exception(struct nested_vcpu *n)
 	u32 error_code = 0;
 
 	if ((info & INTR_TYPE) == INTR_TYPE_NMI)
-		return n->current->v[VF_PIN_CONTROLS] & PIN_NMI;
+		return (n->current->v[VF_PIN_CONTROLS] & PIN_NMI) && !nested_l2_nmi_blocked(n);
 	if (info & INTR_ERROR_CODE)
 		error_code = (u32)op_hw_read(n, VMCS_EXIT_INTR_ERROR_CODE);
 	return nested_l1_wants_exception(n, (u32)info & INTR_VECTOR, error_code);
@@ -235,7 +256,7 @@ static bool owns_mtf(const u64 *v)
 
 /* The owner column; owner names as in exits.def. */
 enum owner {
-	OWNER_nobody, OWNER_L1, OWNER_mtf, OWNER_io, OWNER_msr, OWNER_field, OWNER_cr, OWNER_invlpg,
+	OWNER_nobody, OWNER_L1, OWNER_mtf, OWNER_nmi_window, OWNER_io, OWNER_msr, OWNER_field, OWNER_cr, OWNER_invlpg,
 	/* These decide more than whose it is: settled_by_l0(). */
 	OWNER_exception, OWNER_ept, OWNER_vmfunc,
 };
@@ -251,6 +272,7 @@ static bool l1_owns(struct nested_vcpu *n, u32 basic)
 	case OWNER_L1: return true;
 	case OWNER_exception: return owns_exception(n);
 	case OWNER_mtf: return owns_mtf(n->current->v);
+	case OWNER_nmi_window: return n->current->v[VF_PROC_CONTROLS] & PROC_NMI_WINDOW;
 	case OWNER_io: return owns_io(n);
 	case OWNER_msr: return owns_msr(n, basic == EXIT_MSR_WRITE);
 	case OWNER_field: return owns_field(n, basic == EXIT_VMWRITE);
@@ -280,6 +302,13 @@ static bool settled_by_l0(struct nested_vcpu *n, u32 basic, enum nested_verdict 
 	else
 		return false;
 	return true;
+}
+
+void nested_l2_interrupted(struct nested_vcpu *n)
+{
+	n->current->launched = true;
+	n->current->launched02 = true;
+	nested_absorb(n, false);
 }
 
 enum nested_verdict nested_l2_exit(struct nested_vcpu *n, u32 reason)

@@ -34,7 +34,7 @@ static u32 secondary_controls(const struct nested_vcpu *n, const struct nested_v
 static void merge_controls(struct nested_vcpu *n, struct nested_vmcs *s)
 {
 	const struct vmx_caps *hw = n->hw;
-	u32 pin = (u32)s->v[VF_PIN_CONTROLS];
+	u32 pin = (u32)s->v[VF_PIN_CONTROLS] | (n->nmi_exits ? PIN_NMI | PIN_VIRTUAL_NMI : 0);
 	u32 exit = EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 		   EXIT_SAVE_EFER | EXIT_LOAD_EFER;
 	u32 entry = ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
@@ -133,12 +133,28 @@ static void merge_apic(struct nested_vcpu *n, const struct nested_vmcs *s)
 	}
 }
 
-static void merge_event(struct nested_vcpu *n, const struct nested_vmcs *s)
+/*
+ * An NMI may be injected while NMIs are blocked, but a virtual one may not (SDM 3C "Checks on
+ * Guest Non-Register State"). Afterwards they are blocked in any case.
+ */
+static void unblock_virtual_nmi(struct nested_vcpu *n, struct nested_vmcs *s)
+{
+	u64 state = s->v[VF_GUEST_INTERRUPTIBILITY];
+
+	if ((s->v[VF_PIN_CONTROLS] & PIN_VIRTUAL_NMI) || !(state & BLOCKED_BY_NMI))
+		return;
+	op_hw_write(n, VMCS_GUEST_INTERRUPTIBILITY, state & ~(u64)BLOCKED_BY_NMI);
+	field_set(&s->dirty, VF_GUEST_INTERRUPTIBILITY);
+}
+
+static void merge_event(struct nested_vcpu *n, struct nested_vmcs *s)
 {
 	u64 info = s->v[VF_ENTRY_INTR_INFO];
 
 	if (!(info & INTR_VALID))
 		return;	/* the last exit left vmcs02's invalid, too */
+	if (unlikely(n->nmi_exits) && (info & INTR_TYPE) == INTR_TYPE_NMI)
+		unblock_virtual_nmi(n, s);
 	op_hw_write(n, VMCS_ENTRY_INTR_INFO, info);
 	op_hw_write(n, VMCS_ENTRY_ERROR_CODE, s->v[VF_ENTRY_ERROR_CODE]);
 	op_hw_write(n, VMCS_ENTRY_INSTR_LENGTH, s->v[VF_ENTRY_INSTR_LENGTH]);

@@ -60,6 +60,11 @@ void nested_merge_ept(struct nested_vcpu *n, struct nested_vmcs *s)
 	}
 }
 
+void nested_l2_memory_changed(struct nested_vcpu *n)
+{
+	nested_merge_ept(n, n->current);
+}
+
 /*
  * PDPTEs are fields where the CPU has EPT on, as vmcs02 always has, and memory
  * where L1 thinks it is off. SDM 3C "Loading Page-Directory-Pointer-Table Entries".

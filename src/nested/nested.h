@@ -90,6 +90,7 @@ struct nested_vcpu {
 	bool check_all;			/* before each entry, whatever the hardware will say */
 	bool barrier;			/* L1 must not run on what L2 taught the predictors */
 	bool explain;			/* say why instructions and entries fail */
+	bool nmi_exits;			/* L0 takes all NMIs, and gives on what is not its own */
 	bool use_shadow;		/* hardware VMCS shadowing for L1 */
 	bool hide_ept;			/* L1 shall do without EPT */
 	bool always_ept5;		/* EPT of five levels, also without the CPU's help */
@@ -232,6 +233,12 @@ enum nested_verdict nested_l2_stepped(struct nested_vcpu *n);
  * entry is going to fail, and the NMI waits until it has.
  */
 enum nested_verdict nested_l2_nmi(struct nested_vcpu *n, bool entered);
+/* It must wait, be it that L2 would take it or that L1 would have an exit. */
+bool nested_l2_nmi_blocked(struct nested_vcpu *n);
+/* L2 exited for a reason that is L0's own business; it goes on as if nothing had been. */
+void nested_l2_interrupted(struct nested_vcpu *n);
+/* Between an exit of L2 and its entry, other vcpus changed what is mapped. */
+void nested_l2_memory_changed(struct nested_vcpu *n);
 /*
  * An INIT has waited for the end of VMX root operation, and L2 is to be entered, or
  * has been. NESTED_RESUME: it must wait on.

@@ -86,7 +86,7 @@ void vm_exit_exception(struct vcpu *v)
 {
 	u64 info = vmx_read(VMCS_EXIT_INTR_INFO);
 
-	/* L0 asks for page faults at most; an NMI may be taken for L1. */
+	/* L0 asks for page faults, and for NMIs where L1 has several CPUs. */
 	if ((info & INTR_TYPE) == INTR_TYPE_NMI)
 		v->pcpu->nmi_pending++;
 	else if (v->vm->no_ept && (info & INTR_VECTOR) == X86_PF)
@@ -222,6 +222,11 @@ static always_inline bool prepare_entry(struct vcpu *v, bool entered)
 		before_entry(v, entered);
 	v->stats.entered = cpu_rdtsc();
 	return likely(!v->nested.in_l2) || v->nested.current->launched02;
+}
+
+bool vm_prepare_entry(struct vcpu *v, bool entered)
+{
+	return prepare_entry(v, entered);
 }
 
 bool vm_exit(struct vmx_frame *frame)

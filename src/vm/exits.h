@@ -3,6 +3,12 @@
 
 #include "vm/vm.h"
 
+/*
+ * The last step before an entry; of L2, which has been entered since L1 ran, or not.
+ * The result: VMRESUME, else VMLAUNCH?
+ */
+bool vm_prepare_entry(struct vcpu *v, bool entered);
+
 void vm_exit_exception(struct vcpu *v);
 void vm_exit_triple_fault(struct vcpu *v);
 void vm_exit_init(struct vcpu *v);
@@ -20,6 +26,7 @@ void vm_exit_invlpg(struct vcpu *v);
 void vm_exit_msr_read(struct vcpu *v);
 void vm_exit_msr_write(struct vcpu *v);
 void vm_exit_monitor_trap(struct vcpu *v);
+void vm_exit_nmi_window(struct vcpu *v);
 void vm_exit_ept_violation(struct vcpu *v);
 void vm_exit_xsetbv(struct vcpu *v);
 void vm_exit_none(struct vcpu *v);

@@ -16,7 +16,9 @@ bool vm_msr_write(struct nested_vcpu *n, u32 msr, u64 value)
 
 void vm_init_vmcs02(struct nested_vcpu *n)
 {
-	vmx_write_host_state(&vcpu_of_nested(n)->frame);
+	struct vcpu *v = vcpu_of_nested(n);
+
+	vmx_write_host_state(&v->frame, v->vm->shared);
 	vmx_write(VMCS_EXIT_MSR_STORE_COUNT, 0);
 	vmx_write(VMCS_EXIT_MSR_LOAD_COUNT, 0);
 	vmx_write(VMCS_ENTRY_MSR_LOAD_COUNT, 0);

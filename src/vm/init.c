@@ -4,6 +4,7 @@
  */
 #include "vm/init.h"
 
+#include "cpu/apic.h"
 #include "cpu/cpu.h"
 #include "vm/cr.h"
 #include "vm/exits.h"
@@ -69,6 +70,29 @@ void vm_init_state(struct vcpu *v)
 	cpu_write_dr6(DR6_INIT);
 }
 
+static void start_anew(struct vcpu *v)
+{
+	if (v->real.on)
+		vm_real_leave(v);
+	vm_init_state(v);
+	vcpu_flush(v);
+	cpu_apic_init();
+	if (v->vm->no_ept)
+		vm_real_enter(v);
+}
+
+/*
+ * What a VM entry to that state asks for. All else is for the SIPI to find: if that
+ * comes before the CPU waits for it, it is lost, and L1 may send it soon.
+ */
+static void wait_for_sipi(void)
+{
+	vmx_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vmx_write(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmx_write(VMCS_ENTRY_INTR_INFO, 0);
+	vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_SIPI);
+}
+
 void vm_exit_init(struct vcpu *v)
 {
 	bool bsp = cpu_rdmsr(MSR_IA32_APIC_BASE) & BIT(8);
@@ -78,14 +102,12 @@ void vm_exit_init(struct vcpu *v)
 		v->init_pending = true;
 		return;
 	}
-	if (v->real.on)
-		vm_real_leave(v);
-	vm_init_state(v);
-	vcpu_flush(v);
-	if (!bsp)
-		vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_SIPI);
-	if (v->vm->no_ept)
-		vm_real_enter(v);
+	v->waits_init = false;
+	v->pcpu->nmi_pending = 0;
+	if (bsp)
+		start_anew(v);
+	else
+		wait_for_sipi();
 }
 
 void vm_init_l2(struct vcpu *v, bool entered)
@@ -100,11 +122,11 @@ void vm_exit_sipi(struct vcpu *v)
 {
 	u32 vector = (u32)vmx_read(VMCS_EXIT_QUALIFICATION) & 0xff;
 
+	start_anew(v);
 	if (v->real.on) {
 		vm_real_start(v, vector);
 		return;
 	}
 	set_code((u16)(vector << 8));
 	vmx_write(VMCS_GUEST_RIP, 0);
-	vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
 }

@@ -4,8 +4,8 @@
 #include "types.h"
 
 /*
- * Takes "enabled" and "online capable" from every CPU of a valid MADT but the
- * one with that APIC ID, and corrects the checksum. False: the table is in
- * memory that does not keep what is written.
+ * Takes "enabled" and "online capable" from every CPU of a valid MADT but those
+ * with these n APIC IDs, and corrects the checksum. False: the table is in memory
+ * that does not keep what is written.
  */
-bool madt_keep_cpu(void *madt, u32 apic_id);
+bool madt_keep_cpus(void *madt, const u32 *apic_id, u32 n);

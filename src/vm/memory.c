@@ -13,6 +13,7 @@
 #include "debug/console.h"
 #include "vm/e820.h"
 #include "vm/mtrr.h"
+#include "vm/shared.h"
 #include "vmx/insn.h"
 
 /* Maps an identity range with the types that the MTRRs give it. */
@@ -71,6 +72,7 @@ static void forget_devices(struct vm *vm)
 	gpa1_t start = GPA1(vm->ram_end);
 	u64 len = BIT(vm->hw.maxphyaddr) - vm->ram_end;
 
+	vm_stop_others(vm);
 	ept01_unmap(&vm->ept01, start, len);
 	ept02_unmap_gpa1(&vm->ept02s, start, len);
 	flush(vm);
@@ -100,6 +102,7 @@ void vm_memory_types_changed(struct vm *vm)
 {
 	struct mtrr_state old = vm->mtrr;
 
+	vm_stop_others(vm);
 	mtrr_read(&vm->mtrr);
 	if (!change_types(vm, &old)) {
 		forget_devices(vm);
@@ -163,6 +166,7 @@ bool vm_memory_watch(struct vm *vm, gpa1_t page)
 			return true;
 	if (vm->watched_count == VM_MAX_WATCHED)
 		unwatch(vm, 0);
+	vm_stop_others(vm);
 	if (!ept01_protect(&vm->ept01, page, EPT_R | EPT_X))
 		return false;
 	vm->watched[vm->watched_count++] = page;

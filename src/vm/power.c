@@ -7,6 +7,7 @@
 #include "lib/format.h"
 #include "vm/exits.h"
 #include "vm/regs.h"
+#include "vm/shared.h"
 
 static const char *const exit_names[EXIT_REASON_COUNT] = {
 #define X(reason, name, owner, handler, info) [reason] = #name,
@@ -30,19 +31,43 @@ static void print_exits(const char *title, const u64 *count, const char *extra)
 	con_printf("%s\n", line);
 }
 
+static void add_level(struct vm_level_stats *to, const struct vm_level_stats *from)
+{
+	to->ticks += from->ticks;
+	for (u32 i = 0; i < EXIT_REASON_COUNT; i++)
+		to->exits[i] += from->exits[i];
+}
+
+/* Of all vcpus. Others than this one have been in their guests till now. */
+static void add_up(struct vm *vm, const struct vcpu *self, u64 now, struct vm_stats *sum)
+{
+	*sum = (struct vm_stats){ 0 };
+	for (u32 i = 0; i < vm->vcpu_count; i++) {
+		const struct vcpu *v = vm->vcpu[i];
+
+		add_level(&sum->l1, &v->stats.l1);
+		add_level(&sum->l2, &v->stats.l2);
+		sum->reflected += v->stats.reflected;
+		sum->started += now - v->stats.started;
+		if (v != self)
+			(v->nested.in_l2 ? &sum->l2 : &sum->l1)->ticks += now - v->stats.entered;
+	}
+}
+
 void vm_power_summary(struct vcpu *v, const char *why)
 {
-	struct vm_stats *st = &v->stats;
+	static struct vm_stats sum;	/* who prints has stopped the others */
 	char reflected[40];
-	u64 total = cpu_rdtsc() - st->started;
-	u64 l0 = total - st->l1.ticks - st->l2.ticks;
 
+	vm_stop_others(v->vm);
+	add_up(v->vm, v, cpu_rdtsc(), &sum);
 	con_printf("L1 is off: %s\n", why);
-	con_printf("time: L0 %lu L1 %lu L2 %lu total %lu\n", l0, st->l1.ticks,
-		   st->l2.ticks, total);
-	print_exits("L1", st->l1.exits, "");
-	lib_snprintf(reflected, sizeof(reflected), " reflected=%lu", st->reflected);
-	print_exits("L2", st->l2.exits, reflected);
+	con_printf("time: L0 %lu L1 %lu L2 %lu total %lu\n",
+		   sum.started - sum.l1.ticks - sum.l2.ticks, sum.l1.ticks, sum.l2.ticks,
+		   sum.started);
+	print_exits("L1", sum.l1.exits, "");
+	lib_snprintf(reflected, sizeof(reflected), " reflected=%lu", sum.reflected);
+	print_exits("L2", sum.l2.exits, reflected);
 }
 
 void vm_kill(struct vm *vm, const char *why)
@@ -67,6 +92,7 @@ void vm_power_killed(struct vcpu *v)
 
 	u32 there = vmx_caps_exists(&v->vm->hw);
 
+	vm_stop_others(v->vm);
 	con_printf("the VM is stopped: %s\n", v->vm->killed);
 	if (v->real.on)
 		vm_real_print(v);

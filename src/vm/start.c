@@ -10,6 +10,7 @@
 #include "debug/accounts.h"
 #include "debug/console.h"
 #include "debug/dump.h"
+#include "vm/cpus.h"
 #include "vm/cr.h"
 #include "vm/init.h"
 #include "vm/io.h"
@@ -17,8 +18,8 @@
 #include "vm/memory.h"
 #include "vm/msr.h"
 #include "vm/mtrr.h"
-#include "vm/park.h"
 #include "vm/regs.h"
+#include "vm/shared.h"
 #include "vm/vcpu.h"
 #include "vmx/caps.h"
 #include "vmx/probe.h"
@@ -140,8 +141,6 @@ static void init_memory(struct vm *vm, const struct boot_info *bi)
 	    (vm->no_ept && !init_vtlb(vm)) ||
 	    !ept02_set_init(&vm->ept02s, vm, &vm->pool02, &vm->ept01, &vm->ept_caps, &caps12))
 		debug_refuse("%zu pages are too few for page tables: give the machine more memory", pages);
-	for (u32 i = 0; i < vm->vcpu_count; i++)
-		vcpu_use_memory(vm->vcpu[i]);
 }
 
 static void set_flat_segments(const struct loader_entry *e, bool long_mode)
@@ -184,22 +183,33 @@ static void set_entry_state(struct vcpu *v, const struct loader_entry *e)
 	v->frame.gpr[GPR_RSI] = e->rsi;
 }
 
+static void __attribute__((noreturn)) first_entry(struct vcpu *v)
+{
+	if (!v->vm->shared)
+		vmx_first_entry(&v->frame);
+	vm_release_cpus();
+	vm_enter_shared(v);
+}
+
 void vm_start(const struct boot_info *bi)
 {
 	struct vm *vm = &root_vm;
 	struct loader_entry entry;
 	struct vcpu *v;
+	u32 vcpus;
 
 	find_acpi(vm, bi);
 	enter_vmx(vm, &bi->options);
-	vm_park_cpus(bi, &vm->acpi, &vm->hw);
+	vcpus = vm_count_cpus(vm, &bi->options);
+	vm->shared = vcpus > 1;
 	init_pages(vm);
 	v = vcpu_create(vm, &bi->options);
+	vm_start_cpus(vm, bi, vcpus);
 	init_memory(vm, bi);
+	vcpu_use_memory(v);
 	if (!loader_load(hpa_to_ptr(HPA(0)), bi, &entry))
 		debug_refuse("%s", entry.error);
 	set_entry_state(v, &entry);
 	con_printf("L1 starts: %s\n", loader_format_name(entry.format));
-	v->stats.started = v->stats.entered = cpu_rdtsc();
-	vmx_first_entry(&v->frame);
+	first_entry(v);
 }

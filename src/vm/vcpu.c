@@ -31,7 +31,8 @@ static void write_controls(struct vcpu *v)
 		    PROC2_INVPCID | PROC2_XSAVES | PROC2_USER_WAIT | PROC2_PCONFIG;
 
 	v->nested.entry_controls01 = vmx_adjust(hw->entry, entry);
-	vmx_write(VMCS_PIN_CONTROLS, vmx_adjust(hw->pin, 0));
+	vmx_write(VMCS_PIN_CONTROLS,
+		  vmx_adjust(hw->pin, v->vm->shared ? PIN_NMI | PIN_VIRTUAL_NMI : 0));
 	vmx_write(VMCS_PROC_CONTROLS, vmx_adjust(hw->proc, proc));
 	vmx_write(VMCS_PROC2_CONTROLS, vmx_adjust(hw->proc2, proc2));
 	vmx_write(VMCS_EXIT_CONTROLS, vmx_adjust(hw->exit, exit));
@@ -99,6 +100,7 @@ static void init_nested(struct vcpu *v, const struct boot_options *options)
 			(vm->hw.misc & MISC_VMWRITE_ANY);
 	n->hide_ept = !options->nested_ept;
 	n->always_ept5 = options->nested_ept5;
+	n->nmi_exits = vm->shared;
 	n->vmcs01 = v->vmcs01;
 	n->ept02s = &vm->ept02s;
 	n->vtlb = vm->no_ept ? &vm->vtlb : NULL;
@@ -125,6 +127,7 @@ static void init_nested(struct vcpu *v, const struct boot_options *options)
 
 void vcpu_use_memory(struct vcpu *v)
 {
+	v->stats.started = v->stats.entered = cpu_rdtsc();
 	if (v->vm->no_ept)
 		return;
 	v->nested.eptp01 = v->vm->ept01.eptp;
@@ -144,7 +147,7 @@ struct vcpu *vcpu_create(struct vm *vm, const struct boot_options *options)
 	init_nested(v, options);
 	vmx_prepare_region(&vm->hw, v->vmcs01, false);
 	vmx_load(v->vmcs01);
-	vmx_write_host_state(&v->frame);
+	vmx_write_host_state(&v->frame, vm->shared);
 	write_controls(v);
 	if (v->nested.use_shadow) {
 		vmx_write(VMCS_VMREAD_BITMAP, v->nested.vmread_bitmap.v);

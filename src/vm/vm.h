@@ -6,6 +6,7 @@
 #pragma once
 
 #include "boot_info.h"
+#include "cpu/lock.h"
 #include "cpu/pcpu.h"
 #include "mmu/ept01.h"
 #include "mmu/ept02.h"
@@ -33,7 +34,7 @@ struct vm_stats {
 	u64 entered, started;		/* TSC */
 };
 
-/* A virtual CPU. The frame must end the stack: an exit lands just above it. */
+/* A virtual CPU. The frame ends the stack: an exit lands above its registers. */
 struct vcpu {
 	u8 stack[VCPU_STACK_SIZE];
 	struct vmx_frame frame;
@@ -42,6 +43,12 @@ struct vcpu {
 	hpa_t vmcs01;
 	u8 shutdown_at;			/* bytes of "Shutdown" seen on Bochs's port */
 	bool init_pending;		/* INIT came while L1 was in VMX root operation */
+	/* Where there are several (shared.h): */
+	bool in_guest;			/* it may use translations, and an NMI brings it back */
+	bool waits_init;		/* L1 has not sent it one yet: it sleeps */
+	bool stopped;			/* it must drop what its CPU has cached of them */
+	bool launched;			/* vmcs01 */
+	bool l2_entered;		/* since L1 ran */
 	u16 vpid;
 	struct vm_stats stats;
 	struct real_mode real;		/* of L1, where the hardware has none for guests */
@@ -67,6 +74,9 @@ struct vm {
 	bool attention;			/* one of these two: */
 	bool vtlb_dropped;		/* CR3 of who runs must be made anew */
 	const char *killed;		/* why the VM must not run again */
+	struct cpu_lock lock;		/* with several vcpus (shared.h) */
+	bool shared;			/* there are several */
+	bool alone;			/* who has the lock has stopped the others */
 	gpa1_t watched[VM_MAX_WATCHED];
 	u32 watched_count;
 	u32 vcpu_count;

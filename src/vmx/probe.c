@@ -61,7 +61,7 @@ const char *vmx_probe(struct vmx_caps *c, hpa_t region, hpa_t scratch)
 		return NULL;
 	vmx_prepare_region(c, region, false);
 	vmx_load(region);
-	vmx_write_host_state(NULL);
+	vmx_write_host_state(NULL, false);
 	write_posted_controls(c, scratch);
 	broken = launch_fails_early();
 	vmx_clear(region);

@@ -34,7 +34,7 @@ void vmx_prepare_region(const struct vmx_caps *c, hpa_t page, bool shadow)
 	vmx_clear(page);
 }
 
-void vmx_write_host_state(struct vmx_frame *frame)
+void vmx_write_host_state(struct vmx_frame *frame, bool shared)
 {
 	struct cpu_table_reg gdt = cpu_sgdt(), idt = cpu_sidt();
 
@@ -58,6 +58,6 @@ void vmx_write_host_state(struct vmx_frame *frame)
 	vmx_write(VMCS_HOST_SYSENTER_EIP, 0);
 	vmx_write(VMCS_HOST_EFER, cpu_rdmsr(MSR_EFER));
 	vmx_write(VMCS_HOST_PAT, 0x0007040600070406ull);
-	vmx_write(VMCS_HOST_RSP, (u64)(frame + 1));
-	vmx_write(VMCS_HOST_RIP, (u64)vmx_exit_entry);
+	vmx_write(VMCS_HOST_RSP, (u64)frame + VMX_FRAME_AGAIN);
+	vmx_write(VMCS_HOST_RIP, (u64)(shared ? vmx_exit_entry_shared : vmx_exit_entry));
 }

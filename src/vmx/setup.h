@@ -13,9 +13,11 @@ const char *vmx_enable(const struct vmx_caps *c, hpa_t vmxon_region);
 /* Makes a zeroed page of L0 a VMCS region (shadow: for VMCS shadowing) and clears it. */
 void vmx_prepare_region(const struct vmx_caps *c, hpa_t page, bool shadow);
 
-/* Writes the host-state area of the current VMCS: an exit lands in vmx_exit_entry
- * with this frame. */
-void vmx_write_host_state(struct vmx_frame *frame);
+/*
+ * Writes the host-state area of the current VMCS: an exit lands in vmx_exit_entry, or
+ * vmx_exit_entry_shared, with this frame.
+ */
+void vmx_write_host_state(struct vmx_frame *frame, bool shared);
 
 /* Default settings adjusted to a capability: wanted bits, plus what must be 1. */
 static inline u32 vmx_adjust(struct vmx_allowed a, u32 wanted)

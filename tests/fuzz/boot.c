@@ -273,7 +273,7 @@ static void tables(struct fuzz_input *in)
 	acpi_parse(&reader, &rsdp, sizeof(rsdp), &info);
 	assert_true(info.cpus <= ACPI_CPUS_MAX);
 	if (info.madt)
-		madt_keep_cpu(data + info.madt_address, 1);
+		madt_keep_cpus(data + info.madt_address, (const u32[]){ 1 }, 1);
 	acpi_find_rsdp(&reader);
 	free(data);
 }

@@ -14,6 +14,7 @@ struct vm {
 	gpa1_t watched;		/* the page of the last op_gpa1_watch() */
 	bool cannot_watch;	/* op_gpa1_watch() is to fail */
 	gpa1_t faulted;		/* of the last op_gpa1_fault() */
+	unsigned int stops;	/* calls of op_stop_others() */
 	const char *killed;	/* why, once the engine gave the VM up */
 };
 
@@ -44,6 +45,11 @@ static inline bool op_gpa1_watch(struct vm *vm, gpa1_t page)
 {
 	vm->watched = page;
 	return !vm->cannot_watch;
+}
+
+static inline void op_stop_others(struct vm *vm)
+{
+	vm->stops++;
 }
 
 /* Only src/nested has an n; src/mmu does not know what it is. */

@@ -42,7 +42,7 @@ static void keeps_one(void **state)
 {
 	(void)state;
 	put(machine, sizeof(machine));
-	assert_true(madt_keep_cpu(&table, 2));
+	assert_true(madt_keep_cpus(&table, (const u32[]){ 2 }, 1));
 	assert_int_equal(sum(), 0);
 	assert_int_equal(table.entry[4], 0);
 	assert_int_equal(table.entry[12], 1);
@@ -52,6 +52,24 @@ static void keeps_one(void **state)
 	assert_memory_equal(table.entry + 16, machine + 16, 12);
 }
 
+static void keeps_several(void **state)
+{
+	static const u32 kept[] = { 0, 256, 4 };
+
+	(void)state;
+	put(machine, sizeof(machine));
+	assert_true(madt_keep_cpus(&table, kept, 2));
+	assert_int_equal(sum(), 0);
+	assert_int_equal(table.entry[4], 1);
+	assert_int_equal(table.entry[12], 0);
+	assert_int_equal(table.entry[32], 0);
+	assert_int_equal(table.entry[44], 3);
+	assert_int_equal(table.entry[60], 0);
+	put(machine, sizeof(machine));
+	assert_true(madt_keep_cpus(&table, kept, 3));
+	assert_int_equal(table.entry[32], 2);
+}
+
 static void single(void **state)
 {
 	u8 before[sizeof(table)];
@@ -59,7 +77,7 @@ static void single(void **state)
 	(void)state;
 	put(machine, 8);
 	memcpy(before, &table, sizeof(table));
-	assert_true(madt_keep_cpu(&table, 0));
+	assert_true(madt_keep_cpus(&table, (const u32[]){ 0 }, 1));
 	assert_memory_equal(before, &table, sizeof(table));
 }
 
@@ -76,7 +94,7 @@ static void damaged(void **state)
 		put(i == 0 ? cut : i == 1 ? empty : short_entry,
 		    i == 0 ? sizeof(cut) : i == 1 ? sizeof(empty) : sizeof(short_entry));
 		memcpy(before, &table, sizeof(table));
-		assert_true(madt_keep_cpu(&table, 0));
+		assert_true(madt_keep_cpus(&table, (const u32[]){ 0 }, 1));
 		assert_memory_equal(before, &table, sizeof(table));
 	}
 }
@@ -93,7 +111,7 @@ static void any_bytes(void **state)
 		for (u32 k = 0; k < length; k++)
 			bytes[k] = (u8)(unit_random(&r) % 18);
 		put(bytes, length);
-		assert_true(madt_keep_cpu(&table, 1));
+		assert_true(madt_keep_cpus(&table, (const u32[]){ 1 }, 1));
 		assert_int_equal(sum(), 0);
 		assert_int_equal(table.entry[length], 0);
 	}
@@ -102,7 +120,8 @@ static void any_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keeps_one), cmocka_unit_test(single),
+		cmocka_unit_test(keeps_one),
+		cmocka_unit_test(keeps_several), cmocka_unit_test(single),
 		cmocka_unit_test(damaged), cmocka_unit_test(any_bytes),
 	};
 

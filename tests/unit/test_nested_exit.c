@@ -31,8 +31,8 @@ static void exit_information_is_passed_on(void **state)
 {
 	(void)state;
 	fx_start(&f, B64, false);
-	fx_vmwrite_bits(&f, VF_PIN_CONTROLS, 0, PIN_EXTERNAL_INTERRUPT | PIN_NMI);
-	fx_vmwrite_bits(&f, VF_PROC_CONTROLS, 0, PROC_UNCOND_IO | PROC_MTF);
+	fx_vmwrite_bits(&f, VF_PIN_CONTROLS, 0, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI);
+	fx_vmwrite_bits(&f, VF_PROC_CONTROLS, 0, PROC_UNCOND_IO | PROC_MTF | PROC_NMI_WINDOW);
 	FX12_WRITE(&f, EXCEPTION_BITMAP, ~0u);
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct info_row *r = &rows[i];
@@ -125,10 +125,12 @@ static void each_reason_has_one_owner(void **state)
 			const struct info_row *r = &rows[i];
 			enum nested_verdict verdict, expect = NESTED_REFLECTED;
 
-			fx_vmwrite_bits(&f, VF_PIN_CONTROLS, PIN_NMI, asked ? PIN_NMI : 0);
+			fx_vmwrite_bits(&f, VF_PIN_CONTROLS, PIN_NMI | PIN_VIRTUAL_NMI,
+					asked ? PIN_NMI | PIN_VIRTUAL_NMI : 0);
 			fx_vmwrite_bits(&f, VF_PROC_CONTROLS,
-					PROC_UNCOND_IO | PROC_MSR_BITMAPS | PROC_MTF,
-					asked ? PROC_UNCOND_IO | PROC_MTF : PROC_MSR_BITMAPS);
+					PROC_UNCOND_IO | PROC_MSR_BITMAPS | PROC_MTF | PROC_NMI_WINDOW,
+					asked ? PROC_UNCOND_IO | PROC_MTF | PROC_NMI_WINDOW :
+						PROC_MSR_BITMAPS);
 			FX12_WRITE(&f, MSR_BITMAP, FX_PAGE(2));
 			FX12_WRITE(&f, EXCEPTION_BITMAP, asked ? ~0u : 0);
 			fx_enter(&f);

@@ -21,6 +21,7 @@ static void defaults(void **state)
 	assert_false(o.quiet || o.explain || o.check_all);
 	assert_true(o.nested_shadow && o.nested_ept && o.nested_ibpb && o.probe);
 	assert_false(o.nested_ept5);
+	assert_int_equal(o.cpus, UINT32_MAX);
 	assert_null(complaint);
 }
 
@@ -34,6 +35,8 @@ static void all(void **state)
 	assert_true(o.quiet && o.explain && o.check_all && o.nested_ept5);
 	assert_false(o.nested_shadow || o.nested_ept || o.nested_ibpb || o.probe);
 	assert_null(complaint);
+	parse("cpus=12");
+	assert_int_equal(o.cpus, 12);
 	parse("console=com1");
 	assert_int_equal(o.outputs, CON_COM1);
 	parse("console=");
@@ -57,6 +60,11 @@ static void bad(void **state)
 	assert_true(o.quiet);
 	complain("console=e9,lpt1 foo", "console=e9,lpt1");
 	assert_int_equal(o.outputs, CON_DEFAULT);
+	complain("cpus=0", "cpus=0");
+	complain("cpus=", "cpus=");
+	complain("cpus=4294967296", "cpus=4294967296");
+	complain("cpus=-1", "cpus=-1");
+	assert_int_equal(o.cpus, UINT32_MAX);
 	complain("label=", "label=");
 	complain("label=0123456789abcdef", "label=0123456789abcdef");
 	assert_string_equal(o.label, "L0");

@@ -21,6 +21,7 @@ void *vm_memory_ptr(struct vm *vm, gpa1_t gpa, bool write);
 hpa_t vm_memory_page(struct vm *vm, gpa1_t page);
 bool vm_memory_fault(struct vm *vm, gpa1_t gpa, bool write);
 bool vm_memory_watch(struct vm *vm, gpa1_t page);
+void vm_stop_others(struct vm *vm);
 bool vm_msr_read(struct nested_vcpu *n, u32 msr, u64 *value);
 bool vm_msr_write(struct nested_vcpu *n, u32 msr, u64 value);
 void vm_init_vmcs02(struct nested_vcpu *n);
@@ -100,6 +101,12 @@ static always_inline bool op_gpa1_fault(struct vm *vm, gpa1_t a, bool write)
 static always_inline bool op_gpa1_watch(struct vm *vm, gpa1_t page)
 {
 	return vm_memory_watch(vm, page);
+}
+
+/* Before memory that translations lead to, or are kept in, is given to another use. */
+static always_inline void op_stop_others(struct vm *vm)
+{
+	vm_stop_others(vm);
 }
 
 static always_inline void op_hw_load(struct nested_vcpu *n, hpa_t region)

@@ -1,9 +1,9 @@
 /*
- * See park.h. SDM 3C "Restrictions on VMX Operation": INIT is blocked in VMX
+ * See cpus.h. SDM 3C "Restrictions on VMX Operation": INIT is blocked in VMX
  * root operation, and a SIPI counts only after INIT. CPUs that the firmware
  * does not list are not looked for: it may have had its reasons.
  */
-#include "vm/park.h"
+#include "vm/cpus.h"
 
 #include "cpu/ap.h"
 #include "cpu/apic.h"
@@ -15,6 +15,9 @@
 #include "debug/dump.h"
 #include "vm/loader_plan.h"
 #include "vm/madt.h"
+#include "vm/shared.h"
+#include "vm/vcpu.h"
+#include "vmx/insn.h"
 #include "vmx/setup.h"
 
 #define LOW_MEMORY_START PAGE_SIZE	/* not the vectors and BIOS data */
@@ -23,27 +26,54 @@
 #define CPUID_1_EDX_HTT BIT32(28)
 
 /* For the CPU on its way. */
-static const struct vmx_caps *vmx_caps;
-static hpa_t vmxon_region;
+static struct {
+	struct vm *vm;
+	const struct boot_options *options;
+	hpa_t vmxon_region;
+} way;
 
-/* Runs on the CPU to be parked. */
+static bool released;
+
+/* These run on the CPU that is started. */
 static const char *enter_vmx(void)
 {
 	u64 control = cpu_rdmsr(MSR_IA32_FEATURE_CONTROL);
 
 	if ((control & FEATURE_CONTROL_LOCK) && !(control & FEATURE_CONTROL_VMX))
 		return "the firmware has switched VMX off there";
-	return vmx_enable(vmx_caps, vmxon_region);
+	return vmx_enable(&way.vm->hw, way.vmxon_region);
 }
 
-static void park_all(const u32 *id, u32 n)
+static const char *become_vcpu(void)
+{
+	const char *error = enter_vmx();
+
+	if (!error)
+		vcpu_create(way.vm, way.options);
+	return error;
+}
+
+static void run_vcpu(void)
+{
+	struct vcpu *v = cpu_this()->vcpu;
+
+	while (!__atomic_load_n(&released, __ATOMIC_ACQUIRE))
+		cpu_pause();
+	vcpu_use_memory(v);
+	v->waits_init = true;
+	vm_enter_shared(v);
+}
+
+static void start_all(const u32 *id, u32 n, u32 for_l1)
 {
 	cpu_ap_init(id, n);
 	for (u32 i = 0; i < n; i++) {
+		bool vcpu = i < for_l1;
 		const char *error;
 
-		vmxon_region = ptr_to_hpa(cpu_alloc_pages(1));
-		error = cpu_ap_start(id[i], enter_vmx);
+		way.vmxon_region = ptr_to_hpa(cpu_alloc_pages(1));
+		error = cpu_ap_start(id[i], vcpu ? become_vcpu : enter_vmx,
+				     vcpu ? run_vcpu : cpu_ap_park);
 		if (error)
 			debug_refuse("the CPU with APIC ID %u cannot be kept from L1, which could run it beside Plastron with all of memory: %s. In the firmware's setup, switch VMX on, or that CPU off (number of cores, hyper-threading)",
 			     id[i], error);
@@ -96,24 +126,58 @@ static hpa_t find_page(const struct boot_info *bi)
 }
 
 /* So that L1 need not wait for CPUs that do not come. */
-static void hide_all(const struct acpi_info *acpi)
+static void hide(const struct acpi_info *acpi, const u32 *others, u32 for_l1)
 {
-	if (acpi->madt && !madt_keep_cpu(hpa_to_ptr(HPA(acpi->madt_address)), cpu_this()->apic_id))
+	u32 id[VM_MAX_VCPUS] = { cpu_this()->apic_id };
+
+	for (u32 i = 0; i < for_l1; i++)
+		id[1 + i] = others[i];
+	if (acpi->madt && !madt_keep_cpus(hpa_to_ptr(HPA(acpi->madt_address)), id, 1 + for_l1))
 		con_printf("ACPI: the MADT is in memory that cannot be written: L1 is told of CPUs that will not start\n");
 }
 
-void vm_park_cpus(const struct boot_info *bi, const struct acpi_info *acpi,
-		  const struct vmx_caps *caps)
+/* What several CPUs need beyond what one does. */
+static const char *only_one(const struct vm *vm)
 {
-	u32 id[ACPI_CPUS_MAX], n = find_others(acpi, id);
+	const u32 nmis = PIN_NMI | PIN_VIRTUAL_NMI;
 
-	hide_all(acpi);
+	if (vm->no_ept)
+		return "EPT";
+	if ((vm->hw.pin.may & nmis) != nmis || !(vm->hw.proc.may & PROC_NMI_WINDOW))
+		return "virtual NMIs";
+	if (!(vm->hw.misc & MISC_ACTIVITY_SIPI))
+		return "the wait-for-SIPI state";
+	return NULL;
+}
+
+u32 vm_count_cpus(const struct vm *vm, const struct boot_options *options)
+{
+	u32 id[ACPI_CPUS_MAX], others = find_others(&vm->acpi, id);
+	u32 wanted = MIN(MIN(options->cpus, VM_MAX_VCPUS), 1 + others);
+	const char *missing = wanted > 1 ? only_one(vm) : NULL;
+
+	if (missing)
+		con_printf("this processor's VMX lacks %s, without which L1 has one CPU\n", missing);
+	return missing ? 1 : wanted;
+}
+
+void vm_start_cpus(struct vm *vm, const struct boot_info *bi, u32 vcpus)
+{
+	u32 id[ACPI_CPUS_MAX], n = find_others(&vm->acpi, id);
+
+	hide(&vm->acpi, id, vcpus - 1);
 	if (!n)
 		return;
 	check_reach(id, n);
-	vmx_caps = caps;
+	way.vm = vm;
+	way.options = &bi->options;
 	cpu_ap_open(find_page(bi));
-	park_all(id, n);
+	start_all(id, n, vcpus - 1);
 	cpu_ap_close();
-	con_info("CPUs: 1 for L1, %u parked\n", n);
+	con_info("CPUs: %u for L1, %u parked\n", vcpus, n + 1 - vcpus);
+}
+
+void vm_release_cpus(void)
+{
+	__atomic_store_n(&released, true, __ATOMIC_RELEASE);
 }
