@@ -137,6 +137,21 @@ void apic_self_nmi(void);
 void apic_timer(unsigned int vector, u32 count);
 void apic_eoi(void);
 
+/* cpus.c: other CPUs, in xAPIC mode */
+#define IPI_FIXED	0x4000
+#define IPI_NMI		0x4400
+#define IPI_INIT	0x4500
+#define IPI_STARTUP	0x4600
+u32 cpu_id(void);			/* of the APIC */
+void cpu_send(u32 id, u32 command);
+void cpu_relax(unsigned int times);
+/* INIT and SIPI: run() begins there, with interrupts off and the APIC on. Ends the test if it does not. */
+void cpu_start(u32 id, void (*run)(void));
+/* The parts of it: what a startup IPI for the page at 0x8000 leads to, and whether it has. */
+void cpu_prepare(void (*run)(void));
+bool cpu_arrives(void);
+void print_cpu_start(void);		/* what the CPU found */
+
 int main(void);
 
 #endif
