@@ -82,8 +82,8 @@ static const struct {
 	[59] = { "VMFUNC", LEN },
 	[61] = { "RDSEED", LEN | INFO },
 	[62] = { "PML_FULL", Q | IDT },
-	[63] = { "XSAVES", LEN },
-	[64] = { "XRSTORS", LEN },
+	[63] = { "XSAVES", Q | LEN | INFO },
+	[64] = { "XRSTORS", Q | LEN | INFO },
 };
 
 const char *reason_name(u32 reason)

@@ -8,8 +8,10 @@ asm("steps: nop; nop; mov $3, %ecx; rep lodsb; nop; cpuid; nop; vmcall\n"
     "spin: pause; jmp spin\n"
     "time: rdtsc; shl $32, %rdx; or %rdx, %rax; mov %rax, %rbx; vmcall\n"
     "save: mov $3, %eax; xor %edx, %edx; xsaves64 (%rsi); mov $1, %ebx; vmcall\n"
+    "xsaves: xsaves64 0x40(%rsi); mov $1, %ebx; vmcall\n"
+    "xrstors: xrstors64 0x80(%rsi, %rcx, 2); mov $1, %ebx; vmcall\n"
     "work: mov $10000, %ecx; 1: dec %ecx; jnz 1b; vmcall\n");
-extern const char steps[], spin[], time[], save[], work[];
+extern const char steps[], spin[], time[], save[], xsaves[], xrstors[], work[];
 
 static void end_line(struct vm *vm, u32 reason)
 {
@@ -91,6 +93,35 @@ static void test_xsaves(struct vm *vm)
 	print(" rbx=%lx, compacted %lu\n", vm->regs[RBX], *(u64 *)(area + 520) >> 63);
 }
 
+/* The first of the state components that IA32_XSS can have here, asked for and in the bitmap, or not. */
+static void test_xss(struct vm *vm)
+{
+	static u8 area[8192] __attribute__((aligned(64)));
+	u64 component = cpuid(0xd, 1).ecx & -cpuid(0xd, 1).ecx;
+
+	if (!component)
+		return;
+	for (unsigned int i = 0; i < 16; i++) {
+		const char *code = i & 8 ? xrstors : xsaves;
+		u64 mask = i & 1 ? component : 3;
+
+		vm_reset(vm, code);
+		memset(area, 0, sizeof(area));
+		area[520 + 0x80 + 7] = 0x80;	/* compacted, for XRSTORS */
+		vm->regs[RSI] = (u64)area;
+		vm->regs[RAX] = (u32)mask;
+		vm->regs[RDX] = mask >> 32;
+		control_set(SECONDARY_CONTROLS, SEC_XSAVES);
+		vmwrite(XSS_BITMAP, i & 2 ? component : ~component);
+		vmwrite(GUEST_CR4, read_cr4() | CR4_OSXSAVE);
+		wrmsr(MSR_XSS, i & 4 ? component : 0);
+		print("%s, asked for %u, in the bitmap %u, in IA32_XSS %u: ",
+		      code == xsaves ? "XSAVES" : "XRSTORS", i & 1, i >> 1 & 1, i >> 2 & 1);
+		end_line(vm, vm_run(vm));
+	}
+	wrmsr(MSR_XSS, 0);
+}
+
 static void test_saved_timer(struct vm *vm)
 {
 	u64 left;
@@ -131,6 +162,7 @@ int main(void)
 	test_scaling(&vm, BIT(47) + BIT(46), 0x123456789000);
 	test_scaling(&vm, BIT(46), 0);
 	test_xsaves(&vm);
+	test_xss(&vm);
 	test_saved_timer(&vm);
 	vmx_off();
 	return 0;
