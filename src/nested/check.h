@@ -20,7 +20,6 @@ struct check_env {
 	const u64 *v;			/* vmcs12, whole */
 	bool lma;			/* L1's IA32_EFER.LMA at the entry */
 	u64 vmptr, vmxon_region;	/* GPA1; for the link pointer's rules */
-	bool rtm;			/* L1's CPU has RTM */
 	u64 perf_global;		/* bits of L1's IA32_PERF_GLOBAL_CTRL */
 	u32 disabled;			/* for mutation tests: CHECK id to skip + 1; 0 none */
 };

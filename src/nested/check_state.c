@@ -15,8 +15,9 @@
 #define BLOCKED_INSTRUCTION ((u64)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS))
 
 #define PENDING_ENABLED BIT(12)
+#define PENDING_BUS_LOCK BIT(11)
 #define PENDING_RTM_BIT BIT(16)
-#define PENDING_RESERVED_BITS (~0x1ffffull | BIT(15) | BIT(13) | 0xff0)
+#define PENDING_RESERVED_BITS (~0x1ffffull | BIT(15) | BIT(13) | 0x7f0)
 
 #define PDPTE_P BIT(0)
 #define PDPTE_RESERVED_BITS 0x1e6ull
@@ -116,7 +117,8 @@ static bool pending_debug(const struct check_env *e, struct check_failure *f)
 	bool bs = pending & PENDING_DEBUG_BS;
 
 	CHECK(PENDING_RESERVED, !(pending & PENDING_RESERVED_BITS) &&
-				(e->rtm || !(pending & PENDING_RTM_BIT)));
+				(e->caps->bus_lock || !(pending & PENDING_BUS_LOCK)) &&
+				(e->caps->rtm || !(pending & PENDING_RTM_BIT)));
 	if ((state & BLOCKED_INSTRUCTION) || FIELD(GUEST_ACTIVITY) == ACTIVITY_HLT) {
 		CHECK(PENDING_BS_MISSING, bs || !stepping);
 		CHECK(PENDING_BS_FORBIDDEN, !bs || stepping);

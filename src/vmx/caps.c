@@ -7,6 +7,9 @@
 
 #include "cpu/cpu.h"
 
+#define CPUID_7_EBX_RTM BIT32(11)
+#define CPUID_7_ECX_BUS_LOCK BIT32(24)
+
 static struct vmx_allowed allowed(u32 msr)
 {
 	u64 v = cpu_rdmsr(msr);
@@ -25,9 +28,11 @@ static u8 physical_address_width(void)
 
 void vmx_caps_read(struct vmx_caps *c)
 {
-	struct cpuid_regs ext = cpu_cpuid(0x80000001, 0);
+	struct cpuid_regs ext = cpu_cpuid(0x80000001, 0), leaf7 = { 0 };
 	bool true_msrs;
 
+	if (cpu_cpuid(0, 0).eax >= 7)
+		leaf7 = cpu_cpuid(7, 0);
 	*c = (struct vmx_caps){ .basic = cpu_rdmsr(MSR_IA32_VMX_BASIC) };
 	true_msrs = c->basic & BASIC_TRUE;
 	c->pin = allowed(true_msrs ? MSR_IA32_VMX_TRUE_PINBASED : MSR_IA32_VMX_PINBASED);
@@ -49,6 +54,8 @@ void vmx_caps_read(struct vmx_caps *c)
 	c->maxphyaddr = physical_address_width();
 	c->long_mode = ext.edx & BIT32(29);
 	c->pg_1g = ext.edx & BIT32(26);
+	c->rtm = leaf7.ebx & CPUID_7_EBX_RTM;
+	c->bus_lock = leaf7.ecx & CPUID_7_ECX_BUS_LOCK;
 }
 
 const char *vmx_caps_missing(const struct vmx_caps *c)

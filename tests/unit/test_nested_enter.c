@@ -296,6 +296,29 @@ static void a_failed_entry_leaves_blocking_by_NMI(void **state)
 	}
 }
 
+/* A processor that has these leaves them behind: an entry must take them back. */
+static void debug_exceptions_of_newer_processors_wait(void **state)
+{
+	static const u64 waiting[] = { BIT(11) | BIT(12), BIT(16) | BIT(12) };
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		fx_start(&f, B64, false);
+		f.hw.caps.rtm = f.hw.caps.bus_lock = i & 1;
+		nested_caps_init(&f.n);
+		f.n.check_all = true;
+		FX12_WRITE(&f, GUEST_PENDING_DEBUG, waiting[i / 2]);
+		if (i & 1) {
+			fx_enter(&f);
+			assert_int_equal(FX02(&f, GUEST_PENDING_DEBUG), waiting[i / 2]);
+			fx_exit_to_l1(&f);
+		} else {
+			assert_int_equal(fx_launch(&f).kind, OUT_ENTRY_FAIL);
+		}
+		fx_end(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +331,7 @@ int main(void)
 		cmocka_unit_test(a_failed_entry_changes_two_fields),
 		cmocka_unit_test(no_msr_is_loaded_before_the_controls_are_good),
 		cmocka_unit_test(a_failed_entry_leaves_blocking_by_NMI),
+		cmocka_unit_test(debug_exceptions_of_newer_processors_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

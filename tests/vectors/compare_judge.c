@@ -65,7 +65,7 @@ static void run_checks(struct judge *j, u32 disabled, struct verdict *r)
 		.vm = &j->vm, .caps = &j->caps, .v = j->v, .lma = !j->host32,
 		.vmptr = w[W_SCRATCH] + PAGE_VMCS * GEN_PAGE_SIZE,
 		.vmxon_region = w[W_SCRATCH] + PAGE_VMXON * GEN_PAGE_SIZE,
-		.rtm = w[W_FEATURES] & W_HAS_RTM, .perf_global = w[W_PERF_GLOBAL],
+		.perf_global = w[W_PERF_GLOBAL],
 		.disabled = disabled,
 	};
 
