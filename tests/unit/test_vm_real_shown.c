@@ -23,9 +23,10 @@ static void selectors_shown(void **state)
 	assert_int_equal(m->cpu.gpr[GPR_RSP], 0x7ffe);
 	assert_int_equal(real_get(m, 0x27ffe, 2), 0x1235);
 	m->cpu.seg[SEG_GS].selector = 0x4321;
-	DONE(m, OPSIZE, 0x0f, 0xa8);
+	real_put(m, 0x27ffa, 0xeeeeeeee, 4);
+	DONE(m, OPSIZE, 0x0f, 0xa8);			/* writes two bytes of four */
 	assert_int_equal(m->cpu.gpr[GPR_RSP], 0x7ffa);
-	assert_int_equal(real_get(m, 0x27ffa, 4), 0x4321);
+	assert_int_equal(real_get(m, 0x27ffa, 4), 0xeeee4321);
 	FAULT(m, X86_UD, 0x8c, 0xf0);
 	m->cpu.gpr[GPR_RSP] = 1;
 	FAULT(m, X86_SS, 0x0e);

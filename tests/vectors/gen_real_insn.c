@@ -174,6 +174,27 @@ static void store_offset(struct real_maker *m)
 	gen_real_emit(m, gen_real_offset(m, seg), m->wide_address ? 4 : 2);
 }
 
+/* What is executed where hardware would show L1 what is L0's. */
+static void shown(struct real_maker *m)
+{
+	static const u16 push[] = { 0x06, 0x0e, 0x16, 0x1e, 0x0fa0, 0x0fa8 };
+	u32 how = gen_real_below(m, 5), rm;
+
+	if (how == 0) {		/* MOV; what ESP gets is no stack */
+		rm = (GPR_RSP + 1 + gen_real_below(m, 7)) & 7;
+		gen_real_with_register(m, 0x8c, gen_real_below(m, 7), rm);
+		return;
+	}
+	if (how == 1)
+		put_on_stack(m, 0, (gen_real_any(m) & (GEN_REAL_FLAGS | RFLAGS_RF | VIRTUAL_FLAGS)) |
+				   GEN_REAL_FIXED_FLAGS);
+	gen_real_prefixes(m, GEN_REAL_NO_SEG);
+	if (how < 4)
+		gen_real_emit(m, how == 1 ? 0x9d : how == 2 ? 0x9c : 0xfb - gen_real_below(m, 2), 1);
+	else
+		gen_real_opcode(m, push[gen_real_below(m, 6)]);
+}
+
 static void undefined(struct real_maker *m)
 {
 	u32 op = (u32)PICK(&m->g, 0x63, 0x0f00, 0x0f02, 0x0f03), reg = gen_real_below(m, 6);
@@ -186,6 +207,7 @@ void gen_real_insn(struct real_maker *m)
 	static void (*const make[])(struct real_maker *) = {
 		mov_sreg, pop_sreg, load_pointer, far_direct, far_indirect, far_return, far_return,
 		interrupt, table, store, store, store, store_offset, undefined,
+		shown, shown,
 	};
 
 	make[gen_real_below(m, ARRAY_SIZE(make))](m);

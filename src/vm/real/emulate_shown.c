@@ -23,11 +23,13 @@ enum real_end real_mov_from_sreg(struct real_run *r)
 	return REAL_DONE;
 }
 
+/* Of 32 bits only the selector is written. */
 enum real_end real_push_sreg(struct real_run *r)
 {
 	u32 selector = r->cpu.seg[r->opcode >> 3 & 7].selector;
 
-	return real_push(r, selector, r->operand_size) ? REAL_DONE : REAL_FAULT;
+	real_add_to_sp(r, 2u - r->operand_size);
+	return real_push(r, selector, 2) ? REAL_DONE : REAL_FAULT;
 }
 
 enum real_end real_pushf(struct real_run *r)
