@@ -19,7 +19,7 @@ struct vmx_caps {
 	struct vmx_allowed pin, proc, proc2, exit, entry;	/* TRUE MSRs where present */
 	u8 maxphyaddr;	/* CPUID 80000008H */
 	bool long_mode, pg_1g;
-	bool rtm, bus_lock;	/* there, and its debug exceptions: CPUID 7 */
+	bool sgx, rtm, bus_lock;	/* there, with what it adds to the guest state: CPUID 7 */
 };
 
 /*

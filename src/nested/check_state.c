@@ -90,10 +90,9 @@ static bool blocking(const struct check_env *e, struct check_failure *f)
 {
 	u64 state = FIELD(GUEST_INTERRUPTIBILITY);
 	bool nmi = check_injects(e, INTR_TYPE_NMI);
-	bool sgx = e->caps->proc2.may & PROC2_ENCLS;	/* they come together */
 
-	CHECK(BLOCKING_RESERVED,
-	      !(state & BLOCKED_RESERVED) && (sgx || !(state & BLOCKED_ENCLAVE)));
+	CHECK(BLOCKING_RESERVED, !(state & BLOCKED_RESERVED) &&
+				 (e->caps->sgx || !(state & BLOCKED_ENCLAVE)));
 	CHECK(BLOCKING_BOTH, (state & BLOCKED_INSTRUCTION) != BLOCKED_INSTRUCTION);
 	CHECK(BLOCKING_STI_IF, !(state & BLOCKED_BY_STI) || (FIELD(GUEST_RFLAGS) & RFLAGS_IF));
 	CHECK(RFLAGS_IF,

@@ -256,7 +256,8 @@ static bool owns_mtf(const u64 *v)
 
 /* The owner column; owner names as in exits.def. */
 enum owner {
-	OWNER_nobody, OWNER_L1, OWNER_mtf, OWNER_nmi_window, OWNER_io, OWNER_msr, OWNER_field, OWNER_cr, OWNER_invlpg,
+	OWNER_nobody, OWNER_L1, OWNER_L0, OWNER_mtf, OWNER_nmi_window, OWNER_io, OWNER_msr,
+	OWNER_field, OWNER_cr, OWNER_invlpg,
 	/* These decide more than whose it is: settled_by_l0(). */
 	OWNER_exception, OWNER_ept, OWNER_vmfunc,
 };
@@ -278,7 +279,7 @@ static bool l1_owns(struct nested_vcpu *n, u32 basic)
 	case OWNER_field: return owns_field(n, basic == EXIT_VMWRITE);
 	case OWNER_cr: return nested_l1_wants_cr(n);
 	case OWNER_invlpg: return !n->vtlb || (n->current->v[VF_PROC_CONTROLS] & PROC_INVLPG);
-	case OWNER_ept: case OWNER_vmfunc: case OWNER_nobody: return false;
+	case OWNER_ept: case OWNER_vmfunc: case OWNER_L0: case OWNER_nobody: return false;
 	}
 	return true;
 }

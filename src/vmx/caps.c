@@ -7,6 +7,7 @@
 
 #include "cpu/cpu.h"
 
+#define CPUID_7_EBX_SGX BIT32(2)
 #define CPUID_7_EBX_RTM BIT32(11)
 #define CPUID_7_ECX_BUS_LOCK BIT32(24)
 
@@ -54,6 +55,7 @@ void vmx_caps_read(struct vmx_caps *c)
 	c->maxphyaddr = physical_address_width();
 	c->long_mode = ext.edx & BIT32(29);
 	c->pg_1g = ext.edx & BIT32(26);
+	c->sgx = leaf7.ebx & CPUID_7_EBX_SGX;
 	c->rtm = leaf7.ebx & CPUID_7_EBX_RTM;
 	c->bus_lock = leaf7.ecx & CPUID_7_ECX_BUS_LOCK;
 }

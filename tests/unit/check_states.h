@@ -175,7 +175,7 @@ static inline void state_full(struct state *t)
 	S(HOST_PERF_GLOBAL_CTRL) = S(GUEST_PERF_GLOBAL_CTRL) = 0xf;
 	S(GUEST_DR7) = DR7_INIT;
 	t->e.perf_global = 0x70000000full;
-	t->caps.rtm = t->caps.bus_lock = true;
+	t->caps.sgx = t->caps.rtm = t->caps.bus_lock = true;
 }
 
 static inline void state_host_32(struct state *t)

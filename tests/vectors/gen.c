@@ -91,6 +91,7 @@ void gen_caps(const struct gen_world *world, struct vmx_caps *c)
 		.proc2 = allowed(w[W_PROC2]), .exit = allowed(w[W_EXIT]),
 		.entry = allowed(w[W_ENTRY]),
 		.maxphyaddr = (u8)w[W_MAXPHYADDR], .long_mode = true,
+		.sgx = w[W_PROC2] >> 32 & PROC2_ENCLS,
 		.rtm = w[W_FEATURES] & W_HAS_RTM,
 	};
 }
