@@ -39,17 +39,36 @@ static always_inline void set_bit(u32 *reg, u32 bit, bool value)
 	*reg = (*reg & ~BIT32(bit)) | (value ? BIT32(bit) : 0);
 }
 
+/* Most leaves have no row: may this one? */
+static always_inline bool may_have_rows(u32 leaf)
+{
+	const u64 basic = 0
+#define B(lf, sub, reg, bit, value, why) | ((lf) < 64 ? BIT((lf) & 63) : 0)
+#include "cpuid.def"
+#undef B
+	;
+
+	return leaf < 64 ? basic >> leaf & 1 : leaf >= 0x80000000;
+}
+
+static always_inline void apply_rows(const struct vcpu *v, u32 leaf, u32 subleaf,
+				     struct cpuid_regs *r)
+{
+#define B(lf, sub, reg, bit, value, why) \
+	if (leaf == (lf) && ((sub) == ANY || subleaf == (sub))) \
+		set_bit(&r->reg, bit, value_##value(v, r->reg >> (bit) & 1));
+#include "cpuid.def"
+#undef B
+}
+
 void vm_exit_cpuid(struct vcpu *v)
 {
 	u64 *gpr = v->frame.gpr;
 	u32 leaf = (u32)gpr[GPR_RAX], subleaf = (u32)gpr[GPR_RCX];
 	struct cpuid_regs r = cpu_cpuid(leaf, subleaf);
 
-#define B(lf, sub, reg, bit, value, why) \
-	if (leaf == (lf) && ((sub) == ANY || subleaf == (sub))) \
-		set_bit(&r.reg, bit, value_##value(v, r.reg >> (bit) & 1));
-#include "cpuid.def"
-#undef B
+	if (unlikely(may_have_rows(leaf)))
+		apply_rows(v, leaf, subleaf, &r);
 	gpr[GPR_RAX] = r.eax;
 	gpr[GPR_RBX] = r.ebx;
 	gpr[GPR_RCX] = r.ecx;
