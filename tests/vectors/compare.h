@@ -22,6 +22,7 @@ struct judge {
 	struct host_memory memory;
 	struct vm vm;
 	const char *version;	/* of the emulator */
+	bool hosted;		/* the runner was an L1 of Plastron's: real mode was vm/real/'s */
 	u64 v[VF_COUNT];
 	bool host32;
 };

@@ -32,6 +32,7 @@ struct real_vector {
 	uint8_t code[REAL_CODE_MAX], length;
 	struct { uint32_t at, value; } put[REAL_PUTS];
 	unsigned puts;
+	_Bool v86_differs;		/* virtual-8086 mode is known to do otherwise */
 };
 
 /* What a handler found; frame: IP, CS, FLAGS. */

@@ -105,6 +105,7 @@ static void far_return(struct real_maker *m)
 
 	put_on_stack(m, 0, offset);
 	put_on_stack(m, 1, (gen_real_any(m) & 0xffff0000) | cs);
+	m->x->v86_differs = how == 2 && offset > 0xffff;
 	if (how == 2)
 		put_on_stack(m, 2, (gen_real_any(m) & (GEN_REAL_FLAGS | RFLAGS_RF | VIRTUAL_FLAGS)) |
 				   GEN_REAL_FIXED_FLAGS);
@@ -128,6 +129,7 @@ static void table(struct real_maker *m)
 	u32 reg = gen_real_below(m, 4), at;
 
 	m->inside = reg < 2;	/* the emulator may store one half */
+	m->x->v86_differs = reg == 1;
 	at = gen_real_with_memory(m, 0x0f01, reg, 2);
 	if (reg == 2) {
 		gen_real_put(m, at, gen_real_any(m));
