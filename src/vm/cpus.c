@@ -61,6 +61,7 @@ static void run_vcpu(void)
 		cpu_pause();
 	vcpu_use_memory(v);
 	v->waits_init = true;
+	v->apic_off = !cpu_apic_usable();
 	vm_enter_shared(v);
 }
 

@@ -120,6 +120,7 @@ static bool fill(struct vm *vm, u64 gpa)
 
 	if (gpa >> vm->hw.maxphyaddr || !ept_reaches(vm->ept01.eptp, gpa) || gpa < vm->ram_end)
 		return false;
+	vm_stop_others(vm);	/* what an attempt without success has left may go */
 	if (map_identity(vm, start, start + size))
 		return true;
 	/* Touched all over the place: begin again with this one. */

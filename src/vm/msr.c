@@ -4,6 +4,7 @@
  */
 #include "vm/msr.h"
 
+#include "cpu/apic.h"
 #include "cpu/cpu.h"
 #include "cpu/home.h"
 #include "vm/memory.h"
@@ -64,10 +65,10 @@ static bool vm_msr_write_apic_base(struct vcpu *v, u32 msr, u64 value)
 {
 	u64 page = value & APIC_BASE_ADDRESS;
 
-	(void)v;
-	if (page - cpu_home.base.v < cpu_home.size)
+	if (page - cpu_home.base.v < cpu_home.size || !cpu_wrmsr_safe(msr, value))
 		return false;
-	return cpu_wrmsr_safe(msr, value);
+	v->apic_off = !cpu_apic_usable();
+	return true;
 }
 
 static bool vm_msr_write_test_ctrl(struct vcpu *v, u32 msr, u64 value)

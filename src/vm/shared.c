@@ -70,6 +70,17 @@ static bool is_kick(void)
 	return kick;
 }
 
+/* Whoever ran goes on, and it was an exit. */
+static void absorb_kick(struct vcpu *v)
+{
+	struct vm_level_stats *st = v->nested.in_l2 ? &v->stats.l2 : &v->stats.l1;
+
+	st->ticks += cpu_rdtsc() - v->stats.entered;
+	st->exits[EXIT_EXCEPTION_NMI]++;
+	if (v->nested.in_l2)
+		nested_l2_interrupted(&v->nested);
+}
+
 bool vm_exit_shared(struct vmx_frame *frame)
 {
 	struct vcpu *v = vcpu_of_frame(frame);
@@ -79,8 +90,7 @@ bool vm_exit_shared(struct vmx_frame *frame)
 	v->l2_entered = v->nested.in_l2;
 	if (likely(!is_kick()))
 		return enter(v, vm_exit(frame));
-	if (v->nested.in_l2)
-		nested_l2_interrupted(&v->nested);
+	absorb_kick(v);
 	return enter(v, vm_prepare_entry(v, v->l2_entered));
 }
 
@@ -115,7 +125,7 @@ static void call_out(struct vcpu *v)
 {
 	v->stopped = true;
 	__atomic_store_n(&v->frame.again, 1, __ATOMIC_SEQ_CST);
-	if (is_in_guest(v) && !cpu_kick(v->pcpu))
+	if (is_in_guest(v) && (v->apic_off || !cpu_kick(v->pcpu)))
 		vm_kill(v->vm, "L1 has switched off a local APIC, by which L0 stops its CPUs");
 }
 

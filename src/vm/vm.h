@@ -45,6 +45,7 @@ struct vcpu {
 	bool init_pending;		/* INIT came while L1 was in VMX root operation */
 	/* Where there are several (shared.h): */
 	bool in_guest;			/* it may use translations, and an NMI brings it back */
+	bool apic_off;			/* an NMI does not bring it back */
 	bool waits_init;		/* L1 has not sent it one yet: it sleeps */
 	bool stopped;			/* it must drop what its CPU has cached of them */
 	bool launched;			/* vmcs01 */
