@@ -10,7 +10,7 @@
 #include "engine_ops.h"
 
 #define PAGES_PER_LIST 64u
-#define AGE 64u			/* ticks of the clock after which an unused entry rests */
+#define AGE 128u			/* ticks of the clock after which an unused entry rests */
 
 static void init(struct vtlb *v, struct vm *vm, const struct ept01 *ept01, hpa_t base, u32 pages)
 {
@@ -244,6 +244,16 @@ static void validate_direct(struct vtlb *v, struct vtlb_table *t, const struct m
 			vtlb_validate(v, vtlb_child(v, entries[i]), p, since, NULL);
 }
 
+/* A present link leads there. Most that level 4 has end here. */
+static always_inline void follow(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging *p,
+				 u64 since, struct vtlb_list *l)
+{
+	if (vtlb_is_top(t) && vtlb_list_holds(v, t, since))
+		t->validated = since;
+	else
+		vtlb_validate(v, t, p, since, l);
+}
+
 static always_inline void validate_entries(struct vtlb *v, struct vtlb_table *t,
 					   const struct mmu_paging *p, const u64 *memory,
 					   u64 since, struct vtlb_list *l, bool fresh, bool links)
@@ -263,7 +273,7 @@ static always_inline void validate_entries(struct vtlb *v, struct vtlb_table *t,
 			if (fresh)
 				vtlb_list_add(v, t, i, seen[i]);
 			if (links && !(entries[i] & PTE_PS))
-				vtlb_validate(v, vtlb_child(v, entries[i]), p, since, l);
+				follow(v, vtlb_child(v, entries[i]), p, since, l);
 		}
 	}
 }
@@ -312,7 +322,7 @@ void vtlb_validate(struct vtlb *v, struct vtlb_table *t, const struct mmu_paging
 {
 	bool listed = !l || !l->serial || t->serial == l->serial;
 
-	if (listed && vtlb_validated(v, t) >= since)
+	if (listed && (t->validated >= since || vtlb_validated(v, t) >= since))
 		return;
 	t->validated = since;
 	if (unlikely(t->role & ROLE_DIRECT))

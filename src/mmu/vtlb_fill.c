@@ -127,10 +127,38 @@ static u64 leaf_entry(const struct fill *f)
 	return entry | (cache & 4 ? PTE_PAT : 0);
 }
 
+/* The table that a present link leads to, if the guest's entry is what it was; or NULL. */
+static struct vtlb_table *linked(const struct fill *f, const struct vtlb_table *t, u32 i, u64 entry)
+{
+	u64 link = vtlb_entries(f->v, t)[i];
+
+	/* A part of a page is not told by the entry alone, nor one of the parts of a table. */
+	if (vtlb_mode(f->mode) != VTLB_LONG || vtlb_level(t) - 1 < f->path->level)
+		return NULL;
+	if ((link & (PTE_P | PTE_PS)) != PTE_P || vtlb_seen(f->v, t)[i] != entry)
+		return NULL;
+	return vtlb_child(f->v, link);
+}
+
 static bool leads_to(const struct vtlb *v, const struct vtlb_table *t, u32 i,
 		     const struct vtlb_table *next)
 {
 	return (vtlb_entries(v, t)[i] & EPT_ADDR) == vtlb_page(v, next).v;
+}
+
+/* The next table, with a link to it; NULL: there is no memory for it. */
+static struct vtlb_table *make_link(struct fill *f, struct vtlb_table *t, u32 i, u64 entry)
+{
+	struct vtlb_table *next = child(f, vtlb_level(t), entry);
+	u64 rights = t->role & ROLE_ROOT ? PTE_P : LINK;
+
+	if (!next)
+		return NULL;
+	/* Behind a new entry no TLB has anything from before. */
+	vtlb_validate(f->v, next, f->p, leads_to(f->v, t, i, next) ? f->v->epoch : ++f->v->clock,
+		      vtlb_list_of(f->v, t));
+	vtlb_put(f->v, t, i, vtlb_page(f->v, next).v | rights, entry);
+	return next;
 }
 
 /* NULL: there is no memory for the tables; else the root. */
@@ -153,14 +181,11 @@ static struct vtlb_table *install(struct fill *f)
 			vtlb_put(f->v, t, i, leaf_entry(f), entry);
 			return root;
 		}
-		next = child(f, level, entry);
+		next = linked(f, t, i, entry);
+		if (!next)
+			next = make_link(f, t, i, entry);
 		if (!next)
 			return NULL;
-		/* Behind a new entry no TLB has anything from before. */
-		vtlb_validate(f->v, next, f->p, leads_to(f->v, t, i, next) ? f->v->epoch :
-			      ++f->v->clock, vtlb_list_of(f->v, t));
-		vtlb_put(f->v, t, i,
-			 vtlb_page(f->v, next).v | (t->role & ROLE_ROOT ? PTE_P : LINK), entry);
 		t = next;
 	}
 }

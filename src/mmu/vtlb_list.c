@@ -14,7 +14,7 @@
 
 #define ITEMS_OF_PAGE (PAGE_SIZE / sizeof(struct vtlb_item))
 #define ITEMS ((VTLB_LIST_PAGES - 1) * ITEMS_OF_PAGE)
-#define TURNS_AGE 32u		/* uses after which an unused entry rests */
+#define TURNS_AGE 64u		/* uses after which an unused entry rests */
 
 static void lose(struct vtlb_list *l)
 {
@@ -67,24 +67,25 @@ static void take_out(struct vtlb *v, struct vtlb_list *l, u32 k)
 	*owner_of(v, l, k) = *owner_of(v, l, last);
 }
 
-static bool is_unchanged(const struct vtlb *v, const struct vtlb_list *l)
+static always_inline bool is_unchanged(const struct vtlb *v, const struct vtlb_list *l)
 {
-	u64 other = 0, left = l->count;
+	u64 other = 0;
+	u32 left = l->count;
 
 	for (u64 page = 0; left; page++) {
 		const struct vtlb_item *item = items_of(v, l, page);
-		u64 n = MIN(left, ITEMS_OF_PAGE);
+		const struct vtlb_item *end = item + MIN(left, ITEMS_OF_PAGE);
 
-		left -= n;
+		left -= (u32)(end - item);
 #pragma GCC unroll 4
-		for (; n; n--, item++)
+		for (; item < end; item++)
 			other |= __atomic_load_n(item->entry, __ATOMIC_RELAXED) ^ item->seen;
 	}
 	return !other;
 }
 
 /* Drops what was made from entries that are no longer what they were. */
-static void drop_changed(struct vtlb *v, struct vtlb_list *l)
+static __attribute__((noinline)) void drop_changed(struct vtlb *v, struct vtlb_list *l)
 {
 	for (u32 k = 0; k < l->count;) {
 		const struct vtlb_item *item = item_of(v, l, k);
@@ -104,7 +105,7 @@ static void drop_changed(struct vtlb *v, struct vtlb_list *l)
 }
 
 /* What hardware has not used since the last time rests. */
-static void age(struct vtlb *v, struct vtlb_list *l)
+static __attribute__((noinline)) void age(struct vtlb *v, struct vtlb_list *l)
 {
 	for (u32 k = 0; k < l->count;) {
 		u32 owner = *owner_of(v, l, k), i = owner % VTLB_ENTRIES;

@@ -23,16 +23,6 @@
 #define TYPE_EXPAND_DOWN BIT32(2)
 #define TYPE_RW BIT32(1)	/* data: writable; code: readable */
 
-void nested_gpr_write(const struct nested_insn *in, unsigned reg, u64 value)
-{
-	if (!in->mode64)
-		value = (u32)value;
-	if (reg == GPR_RSP)
-		op_hw_write(in->n, VMCS_GUEST_RSP, value);
-	else
-		in->n->gpr[reg] = value;
-}
-
 static u64 effective_address(const struct nested_insn *in)
 {
 	u64 ea = op_hw_read(in->n, VMCS_EXIT_QUALIFICATION);	/* displacement */

@@ -33,7 +33,16 @@ static inline u64 nested_gpr_read(const struct nested_insn *in, unsigned reg)
 	return in->mode64 ? v : (u32)v;
 }
 
-void nested_gpr_write(const struct nested_insn *in, unsigned reg, u64 value);
+static inline void nested_gpr_write(const struct nested_insn *in, unsigned reg, u64 value)
+{
+	if (!in->mode64)
+		value = (u32)value;
+	if (reg == GPR_RSP)
+		op_hw_write(in->n, VMCS_GUEST_RSP, value);
+	else
+		in->n->gpr[reg] = value;
+}
+
 /* 48 bits of linear address, or 57 with CR4.LA57; the rest copies the top one. */
 bool nested_is_canonical(u64 a, u64 cr4);
 

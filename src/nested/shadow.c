@@ -177,7 +177,9 @@ static void take_one(struct nested_vcpu *n, struct nested_vmcs *s, unsigned inde
 	op_hw_load(n, n->vmcs01);
 }
 
-u64 nested_field_read(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index)
+/* Where the hardware has VMCS shadowing, or vmcs02 has the field. */
+static __attribute__((noinline)) u64 read_elsewhere(struct nested_vcpu *n, struct nested_vmcs *s,
+						    unsigned index)
 {
 	if (unlikely(field_test(&s->stale, index)))
 		nested_sync_cold(n, s);
@@ -188,6 +190,12 @@ u64 nested_field_read(struct nested_vcpu *n, struct nested_vmcs *s, unsigned ind
 	else if (field_test(&nested_fields_cold, index))
 		s->cold_accesses++;
 	return s->v[index];
+}
+
+u64 nested_field_read(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index)
+{
+	return n->use_shadow || field_test(&s->stale, index) ? read_elsewhere(n, s, index) :
+							       s->v[index];
 }
 
 void nested_field_write(struct nested_vcpu *n, struct nested_vmcs *s, unsigned index, u64 value)

@@ -136,7 +136,7 @@ static void put_to_rest(struct scene *s, u64 gva)
 {
 	u64 hpa;
 
-	for (u32 i = 0; i < 200; i++) {
+	for (u32 i = 0; i < 300; i++) {
 		assert_true(hw_access(s, 0, 0, &hpa));
 		scene_flush(s);
 	}
