@@ -6,8 +6,6 @@
  */
 #include "nested/instr.h"
 
-#include "nested/commit.h"
-
 #include "x86.h"
 
 struct insn_row {
@@ -144,9 +142,7 @@ void nested_commit_flags(struct nested_vcpu *n, struct outcome o)
 {
 	u64 was, flags;
 
-	if (o.kind == OUT_OK)
-		nested_commit_ok(n);
-	if (o.kind != OUT_VMFAIL_INVALID && o.kind != OUT_VMFAIL_VALID)
+	if (o.kind != OUT_OK && o.kind != OUT_VMFAIL_INVALID && o.kind != OUT_VMFAIL_VALID)
 		return;
 	was = op_hw_read(n, VMCS_GUEST_RFLAGS);
 	flags = was & ~RFLAGS_ARITH;

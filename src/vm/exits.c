@@ -7,7 +7,6 @@
 
 #include "cpu/cpu.h"
 #include "debug/console.h"
-#include "nested/commit.h"
 #include "vm/cr.h"
 #include "vm/init.h"
 #include "vm/memory.h"
@@ -145,8 +144,7 @@ void vm_exit_vmx(struct vcpu *v)
 	struct outcome o = nested_vmx_instruction(n, (u32)vmx_read(VMCS_EXIT_REASON));
 
 	if (likely(o.kind == OUT_OK)) {
-		nested_commit_ok(n);
-		vcpu_done(v);
+		vcpu_succeed(v);
 	} else if (o.kind != OUT_ENTER_L2 || unlikely(v->init_pending)) {
 		commit(v, o);
 	}

@@ -34,34 +34,50 @@ void vcpu_flush(struct vcpu *v)
 		vmx_invvpid(INVVPID_SINGLE, v->vpid, GVA(0));
 }
 
-/* What ends with each instruction, and with each iteration of a repeated one. */
-static always_inline void end_step(u64 rf)
+/*
+ * What ends with each instruction, and with each iteration of a repeated one. These flags
+ * become 0, and RF what it says.
+ */
+static always_inline void end_step(u64 zero, u64 rf)
 {
 	u64 state = vmx_read(VMCS_GUEST_INTERRUPTIBILITY), flags = vmx_read(VMCS_GUEST_RFLAGS);
+	u64 after = (flags & ~(zero | RFLAGS_RF)) | rf;
 
 	if (unlikely(state & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)))
 		vmx_write(VMCS_GUEST_INTERRUPTIBILITY,
 			  state & ~(u64)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
-	if (unlikely((flags & RFLAGS_RF) != rf))
-		vmx_write(VMCS_GUEST_RFLAGS, (flags & ~(u64)RFLAGS_RF) | rf);
+	if (unlikely(after != flags))
+		vmx_write(VMCS_GUEST_RFLAGS, after);
 	if (unlikely(flags & RFLAGS_TF) && !(vmx_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
 		vmx_write(VMCS_GUEST_PENDING_DEBUG,
 			  vmx_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
-void vcpu_advance(void)
+static always_inline void advance(u64 zero)
 {
 	u64 rip = vmx_read(VMCS_GUEST_RIP) + vmx_read(VMCS_EXIT_INSTR_LENGTH);
 
 	if (unlikely(rip >> 32) && !vcpu_code64())
 		rip = (u32)rip;
 	vmx_write(VMCS_GUEST_RIP, rip);
-	end_step(0);
+	end_step(zero, 0);
+}
+
+void vcpu_advance(void)
+{
+	advance(0);
+}
+
+void vcpu_succeed(struct vcpu *v)
+{
+	advance(RFLAGS_ARITH);
+	if (unlikely(v->nested.in_l2))
+		nested_l2_stepped(&v->nested);
 }
 
 void vcpu_iterated(struct vcpu *v)
 {
-	end_step(RFLAGS_RF);
+	end_step(0, RFLAGS_RF);
 	if (v->nested.in_l2)
 		nested_l2_stepped(&v->nested);
 }

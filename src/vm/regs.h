@@ -68,6 +68,9 @@ static inline void vcpu_done(struct vcpu *v)
 		nested_l2_stepped(&v->nested);
 }
 
+/* VMsucceed (SDM 3C "Conventions"), and the same. */
+void vcpu_succeed(struct vcpu *v);
+
 /* One iteration is done of an instruction that L1 or L2 repeats, and more are to come. */
 void vcpu_iterated(struct vcpu *v);
 
