@@ -77,6 +77,11 @@ static void start_anew(struct vcpu *v)
 	vm_init_state(v);
 	vcpu_flush(v);
 	cpu_apic_init();
+}
+
+/* In real mode, for which there may be no hardware. */
+static void go(struct vcpu *v)
+{
 	if (v->vm->no_ept)
 		vm_real_enter(v);
 }
@@ -104,10 +109,12 @@ void vm_exit_init(struct vcpu *v)
 	}
 	v->waits_init = false;
 	v->pcpu->nmi_pending = 0;
-	if (bsp)
-		start_anew(v);
-	else
+	if (!bsp) {
 		wait_for_sipi();
+		return;
+	}
+	start_anew(v);
+	go(v);
 }
 
 void vm_init_l2(struct vcpu *v, bool entered)
@@ -123,10 +130,7 @@ void vm_exit_sipi(struct vcpu *v)
 	u32 vector = (u32)vmx_read(VMCS_EXIT_QUALIFICATION) & 0xff;
 
 	start_anew(v);
-	if (v->real.on) {
-		vm_real_start(v, vector);
-		return;
-	}
 	set_code((u16)(vector << 8));
 	vmx_write(VMCS_GUEST_RIP, 0);
+	go(v);
 }

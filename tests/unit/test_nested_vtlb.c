@@ -300,6 +300,23 @@ static void l1_goes_on_with_its_own_tables(void **state)
 	fx_end(&f);
 }
 
+/* Hardware is in protected mode whatever L1 is in: VMX instructions go by what L1 sees. */
+static void no_vmx_in_real_mode(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	start(B64);
+	FX01(&f, ENTRY_CONTROLS) &= ~(u64)ENTRY_IA32E;
+	FX01(&f, CR0_SHADOW) &= ~CR0_PE;
+	o = nested_vmx_instruction(&f.n, EXIT_VMXOFF);
+	assert_int_equal(o.kind, OUT_FAULT);
+	assert_int_equal(o.vector, X86_UD);
+	FX01(&f, CR0_SHADOW) |= CR0_PE;
+	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMXOFF).kind, OUT_OK);
+	fx_end(&f);
+}
+
 /* An L2 whose tables have two levels runs on tables of another format. */
 static void two_levels(void **state)
 {
@@ -333,7 +350,7 @@ int main(void)
 		cmocka_unit_test(each_access_has_its_owner),
 		cmocka_unit_test(bad_guest_state_is_found),
 		cmocka_unit_test(l1_goes_on_with_its_own_tables),
-		cmocka_unit_test(two_levels),
+		cmocka_unit_test(no_vmx_in_real_mode), cmocka_unit_test(two_levels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

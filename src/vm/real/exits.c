@@ -121,6 +121,12 @@ static bool must_poll(const struct real_mode *r)
 	return !r->polled && (r->cpu.eflags & RFLAGS_IF) && !(r->cpu.blocking & SHADOW);
 }
 
+/* So that L1 cannot keep L0; but REAL_IDLE would let events in where they must wait. */
+static bool may_end(const struct real_mode *r, u32 executed)
+{
+	return executed >= BURST && !(r->cpu.blocking & SHADOW);
+}
+
 /* real_mode.cpu is L1's: hardware goes on with it. */
 static void go_on(struct vcpu *v)
 {
@@ -128,7 +134,7 @@ static void go_on(struct vcpu *v)
 	struct real_insn insn;
 	enum real_end end;
 
-	for (u32 i = 0; r->on && r->activity == ACTIVITY_ACTIVE && i < BURST; i++) {
+	for (u32 i = 0; r->on && r->activity == ACTIVITY_ACTIVE && !may_end(r, i); i++) {
 		if (real_fits_v86(&r->cpu)) {
 			vm_real_store(v, REAL_V86);
 			return;
@@ -218,16 +224,4 @@ void vm_real_exception(struct vcpu *v)
 		deliver(v, info);
 		go_on(v);
 	}
-}
-
-void vm_real_start(struct vcpu *v, u32 vector)
-{
-	struct real_mode *r = &v->real;
-
-	vm_real_load(v);
-	r->activity = ACTIVITY_ACTIVE;
-	r->cpu.seg[SEG_CS].selector = (u16)(vector << 8);
-	r->cpu.seg[SEG_CS].base = vector << 12;
-	r->cpu.eip = 0;
-	go_on(v);
 }

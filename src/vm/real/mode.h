@@ -43,14 +43,14 @@ struct real_mode {
 /* A new TSS, to be mapped at VTLB_TSS (mmu/vtlb.h). */
 hpa_t vm_real_tss(void);
 
-/* L1's CR0.PE has become 0, or INIT has made it so: vmcs01 holds L1's state, and becomes a form. */
+/*
+ * L1's CR0.PE has become 0, by MOV to CR0, INIT or SIPI: vmcs01 holds L1's state, whose first
+ * instruction in real mode is at CS:RIP, and becomes a form.
+ */
 void vm_real_enter(struct vcpu *v);
 
 /* CR0.PE is to become 1: vmcs01 gets L1's state; the control registers are the caller's. */
 void vm_real_leave(struct vcpu *v);
-
-/* A CPU that waits for a SIPI gets it: it starts at vector:0, the vector being bits 15:8 of CS. */
-void vm_real_start(struct vcpu *v, u32 vector);
 
 /* L1 exited for an exception, or for an event that hardware could not deliver. */
 void vm_real_exception(struct vcpu *v);
