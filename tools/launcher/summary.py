@@ -22,6 +22,8 @@ class Summary:
     l1_off: str = ""
     l1_kernel: str = ""
     l1_user: bool = False
+    l1_cpus: int = 0
+    l1_kvm: bool = False
     l2_kernel: str = ""
     l2_user: bool = False
     l2_off: bool = False
@@ -50,6 +52,10 @@ def _from_l1(summary, text):
         summary.l1_user = True
     elif text.startswith("Linux ") and not summary.l1_kernel:
         summary.l1_kernel = text
+    elif found := re.match(r"CPU: .*, (\d+) online$", text):
+        summary.l1_cpus = int(found.group(1))
+    elif text.startswith("KVM: /dev/kvm is there"):
+        summary.l1_kvm = True
     elif found := re.match(r"(?:QEMU|xl) ended with status (\d+)", text):
         summary.l2_status = int(found.group(1))
 
@@ -96,13 +102,25 @@ def failure_of_machine(summary, result, bare):
 
 def failure_of_stack(summary, result, bare):
     """The same for the stack, the first level that failed first."""
+    return _failure_of_steps(summary, result, bare, (
+        (summary.l1_user, "L1 did not reach user space"),
+        (summary.l2_user, "L2 did not reach user space"),
+        (summary.l2_off, "L2 did not power off"),
+        (summary.l2_status == 0, f"L1's program for L2 ended with status {summary.l2_status}"
+         if summary.l2_status is not None else "L1's program for L2 did not end")))
+
+
+def failure_of_l1(summary, result, bare, cpus):
+    """The same for a stack whose L1 runs no L2, on so many CPUs."""
+    return _failure_of_steps(summary, result, bare, (
+        (summary.l1_user, "L1 did not reach user space"),
+        (summary.l1_cpus == cpus, f"L1 has {summary.l1_cpus} CPUs, not {cpus}"),
+        (summary.l1_kvm, "L1 has no KVM")))
+
+
+def _failure_of_steps(summary, result, bare, steps):
     if not (bare or summary.plastron):
         return failure_of_machine(summary, result, bare)
-    steps = ((summary.l1_user, "L1 did not reach user space"),
-             (summary.l2_user, "L2 did not reach user space"),
-             (summary.l2_off, "L2 did not power off"),
-             (summary.l2_status == 0, f"L1's program for L2 ended with status {summary.l2_status}"
-              if summary.l2_status is not None else "L1's program for L2 did not end"))
     for good, failure in steps:
         if not good:
             if result.ended == "time limit":

@@ -1,6 +1,6 @@
 """The stacks as tests: Debian's KVM or Xen as L1, a Debian as L2.
 
-Each runs in some of three modes: on the emulator alone, on Plastron, and on Plastron on Plastron (where
+One has two CPUs and no L2. Each runs in some of three modes: on the emulator alone, on Plastron, and on Plastron on Plastron (where
 the console still calls it L1). Besides judging as `plastron run` does, the test compares what L1's boot
 costs: the kernel's own clock at its first program, which is the emulator's instruction count.
 """
@@ -17,22 +17,24 @@ from launcher.testcase import Case, Outcome, folder_for, tail
 from launcher.testconf import read
 
 NAME = "stack"
+WITHOUT_L2 = "l2=none"      # a word for L1's first program
 CONF = ROOT / "tests" / NAME / "test.conf"
 STACKS = {
     NAME: (stack.prepare, "Debian with KVM boots a Debian"),
     "stack_xen": (stack_xen.prepare, "Xen boots a Debian as a PVH guest"),
     "stack_shadow": (stack.prepare, "Debian with KVM boots a Debian, all without EPT"),
+    "stack_smp": (stack.prepare, "Debian with KVM boots on two CPUs"),
 }
 
 
-def _boot(mode, debian, options, good_apicv):
+def _boot(mode, debian, conf, options, good_apicv):
     """What GRUB starts."""
+    arguments = f"{debian.arguments} {conf.append}".strip()
     if mode == "nested":
         inner = (l0.IMAGE, f"label=L1 {options}")
         return grub.Boot("multiboot2", l0.IMAGE, options,
-                         [inner, (debian.image, debian.arguments), *debian.modules])
+                         [inner, (debian.image, arguments), *debian.modules])
     bare = mode == "bare"
-    arguments = debian.arguments
     if bare and not good_apicv:
         arguments += f" {debian.without_apicv}"
     return run.compose(images.recognise(debian.image), arguments, debian.modules, options, bare)
@@ -40,9 +42,9 @@ def _boot(mode, debian, options, good_apicv):
 
 def run_mode(mode, debian, conf, version, folder):
     """Run the stack in a mode; (lines, result)."""
-    accel = BochsAccel(version, conf.model, 1)
-    boot = _boot(mode, debian, f"console=e9 {conf.options}".strip(), accel.good_apicv)
-    spec = Spec(folder / "boot.iso", conf.model, 1, max(conf.memory, debian.memory))
+    accel = BochsAccel(version or conf.bochs, conf.model, conf.cpus)
+    boot = _boot(mode, debian, conf, f"console=e9 {conf.options}".strip(), accel.good_apicv)
+    spec = Spec(folder / "boot.iso", conf.model, conf.cpus, max(conf.memory, debian.memory))
     grub.make_boot_iso(spec.iso, boot)
     with open(folder / "console", "w") as log:
         console = Console(log, io.StringIO())
@@ -76,6 +78,12 @@ def _over_limit(mode, figures, bare, conf):
     return None
 
 
+def _failure(facts, result, bare, conf):
+    if WITHOUT_L2 in conf.append.split():
+        return summary.failure_of_l1(facts, result, bare, conf.cpus)
+    return summary.failure_of_stack(facts, result, bare)
+
+
 def _run(name, conf, prepare, version, parts, report):
     debian = prepare()
     bare = {}
@@ -86,7 +94,7 @@ def _run(name, conf, prepare, version, parts, report):
         lines, result = run_mode(mode, debian, conf, version, folder)
         figures = figures_of(lines)
         facts = summary.read(lines)
-        why = (summary.failure_of_stack(facts, result, mode == "bare")
+        why = (_failure(facts, result, mode == "bare", conf)
                or _over_limit(mode, figures, bare, conf))
         if mode == "bare":
             bare = figures
@@ -98,6 +106,8 @@ def _run(name, conf, prepare, version, parts, report):
 def cases(version):
     for name, (prepare, about) in STACKS.items():
         conf = read(ROOT / "tests" / name / "test.conf")
+        if conf.bochs and version and conf.bochs != version:
+            continue
 
         def one(parts, report, name=name, conf=conf, prepare=prepare):
             _run(name, conf, prepare, version, parts, report)
