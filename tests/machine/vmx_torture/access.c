@@ -6,10 +6,17 @@
  */
 #include "vmx_torture.h"
 
+#define LOG_LAST	511u
+#define VE_VECTOR	20u
+
 static struct vm vms[VMS];
 static const struct vm *current;
-static u64 *eptp_list;
+static u64 *eptp_list, *log;
+static struct { u32 reason, busy; u64 qualification, linear, gpa; u16 index; } *ve;
+static u64 modified[FLAGS_MAX];		/* pages that the log must tell of */
+static unsigned int modifications;
 static u32 hash = 2166136261u;
+static unsigned int logged, converted;
 static unsigned int ends[4][4];		/* how accesses ended, by how and what */
 
 asm("guest_load: mov (%rsi), %rbx; vmcall\n"
@@ -44,6 +51,8 @@ static void load(unsigned int vm)
 void access_init(void)
 {
 	eptp_list = page_alloc();
+	log = page_alloc();
+	ve = page_alloc();
 	for (unsigned int i = 0; i < VMS; i++) {
 		vm_init(&vms[i]);
 		vmwrite(EXCEPTION_BITMAP, 0xffffffff);
@@ -55,6 +64,10 @@ void access_init(void)
 			vmwrite(VMFUNC_CONTROLS, 1);
 			vmwrite(EPTP_LIST, (u64)eptp_list);
 		}
+		if (features.pml)
+			vmwrite(PML_ADDRESS, (u64)log);
+		if (features.ve)
+			vmwrite(VE_INFO, (u64)ve);
 	}
 	current = &vms[VMS - 1];
 }
@@ -79,6 +92,7 @@ static void prepare(const struct access *a)
 	if (a->root >= 0) {
 		ept = features.vmfunc ? SEC_EPT | SEC_VMFUNC : SEC_EPT;
 		ept |= roots[a->root].mode_exec ? SEC_MODE_EXEC : 0;
+		ept |= (a->log ? SEC_PML : 0) | (a->convert ? SEC_VE : 0);
 	}
 	load(a->vm);
 	if (was[a->vm].user != a->user)
@@ -101,6 +115,7 @@ static u32 run(const struct access *a, const char *code)
 	vm->regs[RBX] = a->value;
 	vm->regs[RSI] = a->linear;
 	vmwrite(GUEST_RIP, (u64)code);
+	ve->busy = 0;
 	return vm_run(vm);
 }
 
@@ -111,6 +126,7 @@ void access_summary(void)
 	for (enum how how = READ; how <= FETCH; how++)
 		print("%s: %u done, %u page faults, %u violations, %u misconfigurations\n",
 		      names[how], ends[how][0], ends[how][1], ends[how][2], ends[how][3]);
+	print("%u pages logged, %u violations told by exceptions\n", logged, converted);
 }
 
 static void show(const struct access *a, const struct prediction *p)
@@ -181,8 +197,44 @@ static bool settle_flags(const struct prediction *p)
 	return right;
 }
 
+/* SDM: Page-Modification Logging. Before the access: each first store to a page, walks included. */
+static void predict_log(const struct access *a, const struct prediction *p)
+{
+	modifications = 0;
+	for (unsigned int i = 0; a->log && i < p->flags; i++) {
+		bool set = !(p->flag[i].bits & EPT_D) || *expected_at(p->flag[i].at) & EPT_D;
+
+		for (unsigned int k = 0; k < i; k++)
+			set |= p->flag[k].at == p->flag[i].at && p->flag[k].bits & EPT_D;
+		if (!set)
+			modified[modifications++] = p->flag[i].gpa & ~(PAGE_SIZE - 1);
+	}
+	if (a->log)
+		vmwrite(PML_INDEX, LOG_LAST);
+}
+
+static bool log_is_right(void)
+{
+	bool right = vmread(PML_INDEX) == LOG_LAST - modifications;
+
+	for (unsigned int i = 0; i < modifications; i++)
+		right &= log[LOG_LAST - i] == modified[i];
+	return right;
+}
+
+/* SDM: Virtualization-Exception Information. */
+static bool same_ve(const struct access *a, const struct prediction *p)
+{
+	return vmread(EXIT_INTR_INFO) == (INTR_VALID | INTR_HARDWARE | VE_VECTOR) &&
+	       ve->reason == REASON_EPT_VIOLATION && ve->busy == 0xffffffff &&
+	       !((ve->qualification ^ p->qualification) & p->mask) && ve->gpa == p->gpa &&
+	       ve->linear == a->linear;
+}
+
 static bool same_exit(const struct access *a, const struct prediction *p, u32 reason)
 {
+	if (a->convert && p->reason == REASON_EPT_VIOLATION && !p->suppressed)
+		return reason == REASON_EXCEPTION && same_ve(a, p);
 	if (reason != p->reason)
 		return false;
 	if (reason == REASON_VMCALL)
@@ -219,7 +271,9 @@ static const char *judge_value(const struct access *a, const struct prediction *
 /* May the CPU know less rights than there are by now? Then one more try must do. */
 static bool may_be_behind(const struct access *a, u32 reason)
 {
-	return (reason == REASON_EPT_VIOLATION && a->root >= 0 && roots[a->root].added) ||
+	bool violation = reason == REASON_EPT_VIOLATION || (a->convert && reason == REASON_EXCEPTION);
+
+	return (violation && a->root >= 0 && roots[a->root].added) ||
 	       (reason == REASON_EXCEPTION && guest_added);
 }
 
@@ -239,6 +293,12 @@ static void begin_elsewhere(const struct access *a, const char *code)
 	vms[a->vm].regs[RCX] = (u64)a->root;
 }
 
+/* The access and nothing else that stores. */
+static bool is_plain(const char *code)
+{
+	return code == guest_load || code == guest_store || code == guest_add || code == guest_jump;
+}
+
 static void check(const struct access *a, const char *code)
 {
 	struct prediction p;
@@ -250,6 +310,7 @@ static void check(const struct access *a, const char *code)
 		return;
 	prepare(a);
 	begin_elsewhere(a, code);
+	predict_log(a, &p);
 	reason = run(a, code);
 	if (!same_exit(a, &p, reason) && may_be_behind(a, reason))
 		reason = run(a, code);
@@ -257,9 +318,14 @@ static void check(const struct access *a, const char *code)
 		wrong(a, &p, reason, "the exit");
 	if (!settle_flags(&p))
 		wrong(a, &p, reason, "accessed and dirty flags");
+	if (a->log && is_plain(code) && !log_is_right())
+		wrong(a, &p, reason, "the log of modified pages");
 	odd = reason == REASON_VMCALL ? judge_value(a, &p) : NULL;
 	if (odd)
 		wrong(a, &p, reason, odd);
+	logged += modifications;
+	converted += reason != p.reason;
+	reason = p.reason;
 	ends[a->how][reason == REASON_VMCALL ? 0 : reason == REASON_EXCEPTION ? 1 :
 		     reason == REASON_EPT_VIOLATION ? 2 : 3]++;
 	digest_add(reason);
@@ -294,6 +360,8 @@ struct access some_access(void)
 	};
 	u64 gpa = some_gpa();
 
+	a.log = a.root >= 0 && features.pml && roots[a.root].ad && chance(80);
+	a.convert = a.root >= 0 && features.ve && chance(30);
 	if (a.root < 0 || chance(40))
 		a.linear = some_linear();
 	else
@@ -327,7 +395,7 @@ void access_stale(void)
 
 	if (a.root < 0 || roots[a.root].ad)
 		return;
-	a.user = false;
+	a.user = a.log = a.convert = false;
 	a.how = READ;
 	a.linear = LINEAR_WINDOW + (some_gpa() ^ BIT(39));
 	predict(&a, &p);

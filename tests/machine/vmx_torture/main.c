@@ -43,6 +43,8 @@ static void read_features(void)
 	features.large_1g = vmx_caps.ept_vpid & BIT(17);
 	features.ad = vmx_caps.ept_vpid & BIT(21);
 	features.advanced = vmx_caps.ept_vpid & BIT(22);
+	features.pml = features.ad && control_can(SECONDARY_CONTROLS, SEC_PML);
+	features.ve = features.ept && control_can(SECONDARY_CONTROLS, SEC_VE);
 	features.large_1g_guest = cpuid(0x80000001, 0).edx & BIT(26);
 	features.width = cpuid(0x80000008, 0).eax & 0xff;
 }
@@ -60,19 +62,19 @@ static void take_away(void)
 static void change_ept(void)
 {
 	switch (pick(16)) {
-	case 0:
+	case 0 ... 2:
 		ept_clear_flags();
 		break;
-	case 1:
+	case 3:
 		ept_move_root();
 		break;
-	case 2:
+	case 4:
 		if (features.walk5 && chance(50))
 			ept_toggle_levels();
 		else
 			ept_toggle_mode();
 		break;
-	case 3:
+	case 5:
 		take_away();
 		break;
 	default:

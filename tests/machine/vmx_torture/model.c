@@ -8,6 +8,8 @@
  */
 #include "vmx_torture.h"
 
+#define EPT_SUPPRESS_VE	BIT(63)
+
 struct walk {
 	const struct access *a;
 	struct prediction *p;
@@ -93,7 +95,7 @@ static bool ept_violation(struct walk *w, u64 gpa, u64 need, u64 rights, bool fi
 }
 
 /* Flags of EPT that were noted for a walk that ended badly are not certain. */
-static void ept_flags(struct walk *w, unsigned int first, bool certain, bool write)
+static void ept_flags(struct walk *w, unsigned int first, bool certain, bool write, u64 gpa)
 {
 	struct prediction *p = w->p;
 
@@ -101,8 +103,10 @@ static void ept_flags(struct walk *w, unsigned int first, bool certain, bool wri
 		p->flags = first;
 	for (unsigned int i = first; i < p->flags; i++)
 		p->flag[i].may = !certain;
-	if (certain && write && p->flags > first)
-		p->flag[p->flags - 1].bits |= EPT_D;
+	if (!certain || !write || p->flags == first)
+		return;
+	p->flag[p->flags - 1].bits |= EPT_D;
+	p->flag[p->flags - 1].gpa = gpa;
 }
 
 /* A guest-physical address to a physical one, with these rights; *rights: those of all levels. */
@@ -136,12 +140,13 @@ static bool through_ept(struct walk *w, u64 gpa, u64 need, bool final, u64 *phys
 		p->reason = REASON_EPT_MISCONFIG;
 		p->gpa = gpa;
 	} else if (need & ~*rights) {
+		p->suppressed = entry & EPT_SUPPRESS_VE;
 		ept_violation(w, gpa, need, entry & all ? *rights : 0, final);
 	} else {
-		ept_flags(w, first, true, need & EPT_W);
+		ept_flags(w, first, true, need & EPT_W, gpa);
 		return true;
 	}
-	ept_flags(w, first, false, false);
+	ept_flags(w, first, false, false, gpa);
 	return false;
 }
 

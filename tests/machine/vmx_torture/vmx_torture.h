@@ -55,6 +55,7 @@ struct page {
 
 struct features {
 	bool ept, vpid, exec_only, ad, mode_exec, large_2m, large_1g, advanced, vmfunc, walk5;
+	bool pml, ve;
 	bool large_1g_guest;
 	unsigned int width;
 };
@@ -130,18 +131,21 @@ struct access {
 	enum how how;
 	u64 linear;
 	u64 value;		/* written, or added */
+	bool log, convert;	/* with page-modification logging, with EPT-violation #VE */
 };
 
 #define FLAGS_MAX	40u
 
 struct prediction {
 	bool skip;		/* not certain, or it would change a page of another class */
+	bool suppressed;	/* the violation is none that #VE tells of */
 	u32 reason;
 	u64 qualification, mask, gpa;
 	u32 error;
 	u64 at;			/* the physical address reached */
 	unsigned int flags;
-	struct { u64 at, bits; bool may; } flag[FLAGS_MAX];	/* accessed and dirty, set by it */
+	/* Accessed and dirty, set by it; in EPT: by an access to gpa. */
+	struct { u64 at, bits, gpa; bool may; } flag[FLAGS_MAX];
 };
 
 void predict(const struct access *a, struct prediction *p);
