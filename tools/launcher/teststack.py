@@ -42,7 +42,7 @@ def _boot(mode, debian, conf, options, good_apicv):
 
 def run_mode(mode, debian, conf, version, folder):
     """Run the stack in a mode; (lines, result)."""
-    accel = BochsAccel(version or conf.bochs, conf.model, conf.cpus)
+    accel = BochsAccel(version or conf.bochs or None, conf.model, conf.cpus)
     boot = _boot(mode, debian, conf, f"console=e9 {conf.options}".strip(), accel.good_apicv)
     spec = Spec(folder / "boot.iso", conf.model, conf.cpus, max(conf.memory, debian.memory))
     grub.make_boot_iso(spec.iso, boot)
