@@ -5,5 +5,5 @@ enum exit_reason {
 #define X(reason, name, owner, handler, info) EXIT_##name = reason,
 #include "exits.def"
 #undef X
-	EXIT_REASON_COUNT = 78,
+	EXIT_REASON_COUNT = 86,
 };
