@@ -52,7 +52,7 @@ static always_inline const struct vm_window *vm_window_with(const struct vm_wind
 /* A pointer to what is at gpa, as far as its page reaches, or NULL; to be read. */
 static always_inline const void *vm_window_page(const struct vm_windows *windows, gpa1_t gpa)
 {
-	const struct vm_window *w = vm_window_with(windows, gpa, 1);
+	const struct vm_window *w = vm_window_with(windows, gpa, 0);
 
 	return likely(w) ? w->ptr + (gpa.v - w->base) : NULL;
 }
