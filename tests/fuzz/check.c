@@ -26,7 +26,8 @@ static void check_exec_controls(struct fx *f)
 	check_allowed(FX02(f, PIN_CONTROLS), hw->pin);
 	check_allowed(proc, hw->proc);
 	check_allowed(proc2, hw->proc2);
-	assert_int_equal(FX02(f, PIN_CONTROLS), v[VF_PIN_CONTROLS]);
+	assert_int_equal(FX02(f, PIN_CONTROLS), v[VF_PIN_CONTROLS] |
+			 (f->n.nmi_exits ? PIN_NMI | PIN_VIRTUAL_NMI : 0));
 	HAS_ALL(proc, (v[VF_PROC_CONTROLS] & ~io) | PROC_SECONDARY);
 	HAS_ONLY(proc, v[VF_PROC_CONTROLS] | PROC_SECONDARY | io);
 	/* Either every port, or those of bitmaps. */
@@ -207,7 +208,8 @@ void fuzz_check_copied(struct fx *f)
 		return;		/* then some are the list's */
 	for (unsigned i = 0; i < VF_COUNT; i++)
 		if (nested_is_copied(&f->n, i) && field_test(&f->n.exists, i) &&
-		    !field_test(&s->stale, i) && *fx_vmcs02(f, i) != s->v[i])
+		    !field_test(&s->stale, i) && !field_test(&s->dirty, i) &&
+		    *fx_vmcs02(f, i) != s->v[i])
 			fail_msg("%s is %#llx, but vmcs02 has %#llx", nested_field_name[i],
 				 (unsigned long long)s->v[i],
 				 (unsigned long long)*fx_vmcs02(f, i));

@@ -47,6 +47,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	p.f = fuzz_machine(base == FULL ? B64 : (enum state_base)base,
 			   (enum fuzz_shadow)((how >> 4) % SHADOWS));
 	p.f->n.explain = how >> 3 & 1;
+	p.f->n.nmi_exits = how >> 7;
 	program_good_addresses(p.f);
 	put_region(&p);
 	change_region(&p);
