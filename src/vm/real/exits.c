@@ -39,7 +39,9 @@ static void unsupported(struct vcpu *v, const struct real_insn *insn)
 
 	for (u32 i = 0; i < insn->count; i++)
 		lib_snprintf(bytes + 3 * i, 4, " %02x", insn->bytes[i]);
-	con_printf("L1 in real mode at %04x:%04x: this processor's VMX has no unrestricted guest, and L0 does not execute%s there: use a processor that has it, or a boot protocol that starts in protected mode\n",
+	con_printf("L1 in real mode at %04x:%04x: this processor's VMX has no unrestricted guest, "
+		   "and L0 does not execute%s there: use a processor that has it, or a boot "
+		   "protocol that starts in protected mode\n",
 		   c->seg[SEG_CS].selector, c->eip, bytes);
 	vm_kill(v->vm, "an instruction in real mode");
 }
@@ -68,9 +70,10 @@ static void raise_debug(struct vcpu *v, u64 hits)
 	raise(v, X86_DB);
 }
 
-static bool steps(const struct real_cpu *c)
+/* An instruction that began with TF set ends so, unless L1 wants to see branches only. */
+static bool traps(bool tf)
 {
-	return (c->eflags & RFLAGS_TF) && !(vmx_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF);
+	return tf && !(vmx_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF);
 }
 
 /* An instruction that is not the emulator's. */
@@ -91,7 +94,7 @@ static void machine(struct vcpu *v, const struct real_insn *insn)
 			raise(v, vector);
 		return;
 	}
-	if (r->on && steps(&r->cpu))
+	if (r->on && traps(r->cpu.eflags & RFLAGS_TF))
 		raise_debug(v, DR6_BS);
 }
 
@@ -101,7 +104,7 @@ static bool emulate(struct vcpu *v, struct real_insn *insn, enum real_end *end)
 	*end = real_emulate(v->vm, &v->real.cpu, insn);
 	switch (*end) {
 	case REAL_DONE:
-		if (insn->trap)
+		if (traps(insn->trap))
 			raise_debug(v, DR6_BS);
 		return true;
 	case REAL_FAULT:
@@ -190,12 +193,15 @@ static void debug(struct vcpu *v)
 
 	if (r->form == REAL_STEP) {
 		r->cpu.blocking &= ~SHADOW;
-		if (!steps(&r->cpu))
+		if (!traps(r->cpu.eflags & RFLAGS_TF))
 			hits &= ~DR6_BS;
 	}
 	if (hits)
 		raise_debug(v, hits);
-	go_on(v);
+	if (!hits && r->form == REAL_STEP && r->cpu.eip == r->stepped)
+		vm_real_store(v, REAL_STEP);	/* it is repeated */
+	else
+		go_on(v);
 }
 
 void vm_real_exception(struct vcpu *v)

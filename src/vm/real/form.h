@@ -19,7 +19,6 @@ enum real_form {
 	REAL_IDLE,
 	/* L1 has set CR0.PE: protected mode, as real mode left its segment registers. */
 	REAL_LEFT,
-	REAL_FORMS,
 };
 
 struct real_image {

@@ -33,6 +33,7 @@ struct real_mode {
 	bool polled;			/* no event waited before this instruction */
 	enum real_form form;
 	u32 activity;			/* L1's: enum vmx_activity */
+	u32 stepped;			/* IP of what REAL_STEP executes */
 	struct real_cpu cpu;
 	u32 iopl;			/* L1's, in the place of RFLAGS.IOPL */
 	u64 debugctl;			/* L1's, while REAL_STEP runs */

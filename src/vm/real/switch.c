@@ -138,6 +138,7 @@ void vm_real_store(struct vcpu *v, enum real_form form)
 	r->form = form;
 	r->polled = false;
 	if (form == REAL_STEP) {
+		r->stepped = r->cpu.eip;
 		r->debugctl = vmx_read(VMCS_GUEST_DEBUGCTL);
 		vmx_write(VMCS_GUEST_DEBUGCTL, r->debugctl & ~DEBUGCTL_BTF);
 	}
