@@ -178,6 +178,19 @@ static void keeps_flags(void **state)
 	}
 }
 
+/* With VIF and VIP, virtual-8086 mode would fault at each instruction. */
+static void drops_virtual_interrupts(void **state)
+{
+	struct unit_random r = { 5 };
+	struct real_cpu c = random_cpu(&r);
+	struct real_image image;
+
+	(void)state;
+	c.eflags |= 0x001a0000;			/* and VM */
+	real_image_of(&c, REAL_STEP, &image);
+	assert_int_equal(image.rflags & 0x001a0000, 0);
+}
+
 static struct real_cpu flat_cpu(void)
 {
 	struct real_cpu c = { .eflags = (u32)(RFLAGS_FIXED | RFLAGS_IOPL) };
@@ -221,7 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(enterable), cmocka_unit_test(keeps_addresses),
 		cmocka_unit_test(has_no_tables), cmocka_unit_test(keeps_flags),
-		cmocka_unit_test(which_form),
+		cmocka_unit_test(drops_virtual_interrupts), cmocka_unit_test(which_form),
 	};
 	int failed;
 

@@ -9,6 +9,8 @@
 #define TYPE_DOWN 4u		/* of data: expands down */
 #define IDLE_RIP 0xfff0u	/* beyond the limit of 0 */
 #define SHADOW (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)
+/* All but VM, and VIF and VIP, which real mode does not have and virtual-8086 mode goes by. */
+#define REAL_FLAGS 0x00257fd5u
 /* What one instruction in REAL_STEP cannot have changed. */
 #define STEP_FLAGS (u32)(RFLAGS_TF | RFLAGS_IF)
 
@@ -130,7 +132,7 @@ void real_image_of(const struct real_cpu *cpu, enum real_form form, struct real_
 	*image = (struct real_image){
 		.gdtr_limit = cpu->gdtr.limit,
 		.rip = cpu->eip,
-		.rflags = (cpu->eflags & ~(u32)RFLAGS_VM) | (u32)RFLAGS_FIXED,
+		.rflags = (cpu->eflags & REAL_FLAGS) | (u32)RFLAGS_FIXED,
 		.blocking = cpu->blocking,
 	};
 	/* One of them at most, and STI only with IF. */
