@@ -4,9 +4,11 @@
  * There hardware runs L1's code itself, in virtual-8086 mode or in protected
  * mode with CPL 3, IOPL 3, and empty descriptor tables, and L0 gets what faults
  * for that reason: privileged instructions, loads of segment registers, writes
- * through CS, events. This is no full emulator: what hardware can execute in
- * those forms is not here, and who calls has to know the forms. One that runs
- * in them and must not is SYSENTER: IA32_SYSENTER_CS has to be 0 there.
+ * through CS, events. Before an instruction runs in the second form L0 is asked
+ * as well, for some fault in neither and would show L1 selectors and flags of
+ * L0's. This is no full emulator: what hardware can execute in both forms is not
+ * here, and who calls has to know the forms. One that runs in them and must not
+ * is SYSENTER: IA32_SYSENTER_CS has to be 0 there.
  *
  * Always: addresses in memory are linear, which without paging is physical
  * (GPA1); they wrap at 2^32. Code and each operand are read once, and judged as
