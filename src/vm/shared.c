@@ -5,6 +5,7 @@
 
 #include "cpu/kick.h"
 #include "vm/exits.h"
+#include "vm/power.h"
 #include "vm/regs.h"
 
 /* So long that a CPU has left its guest by then, if it ever does. */
@@ -121,12 +122,12 @@ static bool is_in_guest(const struct vcpu *v)
 	return __atomic_load_n(&v->in_guest, __ATOMIC_SEQ_CST);
 }
 
-static void call_out(struct vcpu *v)
+/* False: it is in its guest, and L0 has no way to it. */
+static bool call_out(struct vcpu *v)
 {
 	v->stopped = true;
 	__atomic_store_n(&v->frame.again, 1, __ATOMIC_SEQ_CST);
-	if (is_in_guest(v) && (v->apic_off || !cpu_kick(v->pcpu)))
-		vm_kill(v->vm, "L1 has switched off a local APIC, by which L0 stops its CPUs");
+	return !is_in_guest(v) || (!v->apic_off && cpu_kick(v->pcpu));
 }
 
 static bool leaves(const struct vcpu *v)
@@ -141,17 +142,32 @@ static bool leaves(const struct vcpu *v)
 	return true;
 }
 
+/* NULL, or why one of them stays in its guest. Those that can leave do. */
+static const char *stop(struct vm *vm, const struct vcpu *self)
+{
+	const char *why = NULL;
+
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		if (vm->vcpu[i] != self && !call_out(vm->vcpu[i]))
+			why = "L1 has switched off a local APIC, by which L0 stops its CPUs";
+	for (u32 i = 0; i < vm->vcpu_count && !why; i++)
+		if (vm->vcpu[i] != self && !leaves(vm->vcpu[i]))
+			why = "an NMI does not bring a CPU of L1's back to L0";
+	return why;
+}
+
 void vm_stop_others(struct vm *vm)
 {
-	const struct vcpu *self = cpu_this()->vcpu;
+	struct vcpu *self = cpu_this()->vcpu;
+	const char *why;
 
 	if (likely(!vm->shared) || vm->alone)
 		return;
 	vm->alone = true;
-	for (u32 i = 0; i < vm->vcpu_count; i++)
-		if (vm->vcpu[i] != self)
-			call_out(vm->vcpu[i]);
-	for (u32 i = 0; i < vm->vcpu_count && !vm->killed; i++)
-		if (vm->vcpu[i] != self && !leaves(vm->vcpu[i]))
-			vm_kill(vm, "an NMI does not bring a CPU of L1's back to L0");
+	why = stop(vm, self);
+	if (likely(!why))
+		return;
+	/* Not at the end of the exit: a guest still uses what the caller would take away. */
+	vm_kill(vm, why);
+	vm_power_killed(self);
 }

@@ -23,7 +23,8 @@
  * From here to the end of the exit that is being handled, no other vcpu of this VM
  * is in a guest; none enters again before the processor has dropped what it cached
  * of ept01, and of each ept02 whose stamp has changed. Before memory is used again
- * that translations lead to or are kept in.
+ * that translations lead to or are kept in. If one cannot be stopped, that is the end
+ * of the VM, here: whoever returns from this is alone.
  */
 void vm_stop_others(struct vm *vm);
 
