@@ -201,11 +201,13 @@ static void l2_exit(struct vcpu *v, u32 reason)
 static void before_entry(struct vcpu *v, bool entered)
 {
 	vm_deliver_pending(v, entered);	/* may be an exit of L2, with all that can come of it */
+	if (v->vm->ept02_dropped && v->nested.in_l2)
+		nested_l2_memory_changed(&v->nested);
 	if (v->vm->killed)
 		vm_power_killed(v);
 	if (v->vm->vtlb_dropped)
 		nested_vtlb_flush(&v->nested);
-	v->vm->attention = v->vm->vtlb_dropped = false;
+	v->vm->attention = v->vm->vtlb_dropped = v->vm->ept02_dropped = false;
 }
 
 /*

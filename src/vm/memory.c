@@ -66,7 +66,10 @@ static void flush(struct vm *vm)
 	vm->vtlb_dropped = vm->attention = true;
 }
 
-/* Devices above the end of RAM come back when they are touched. */
+/*
+ * Devices above the end of RAM come back when they are touched. The guest that exited may have
+ * run on what goes, and not every exit looks at that again.
+ */
 static void forget_devices(struct vm *vm)
 {
 	gpa1_t start = GPA1(vm->ram_end);
@@ -75,6 +78,7 @@ static void forget_devices(struct vm *vm)
 	vm_stop_others(vm);
 	ept01_unmap(&vm->ept01, start, len);
 	ept02_unmap_gpa1(&vm->ept02s, start, len);
+	vm->ept02_dropped = vm->attention = true;
 	flush(vm);
 }
 

@@ -72,8 +72,9 @@ struct vm {
 	const struct e820_map *map;	/* the machine's */
 	u64 ram_end;			/* ept01 above it is filled on demand */
 	struct acpi_info acpi;
-	bool attention;			/* one of these two: */
+	bool attention;			/* one of these three: */
 	bool vtlb_dropped;		/* CR3 of who runs must be made anew */
+	bool ept02_dropped;		/* who runs may have tables cached that are gone */
 	const char *killed;		/* why the VM must not run again */
 	struct cpu_lock lock;		/* with several vcpus (shared.h) */
 	bool shared;			/* there are several */
