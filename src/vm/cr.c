@@ -12,6 +12,7 @@
 #include "engine_ops.h"
 #include "vm/exits.h"
 #include "vm/regs.h"
+#include "x86_tss.h"
 
 /* Bits of CR4 that decide how linear addresses are translated or cached. */
 #define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP)
@@ -114,6 +115,14 @@ bool vm_load_pdptes(struct vcpu *v, u64 cr0, u64 cr4)
 	return true;
 }
 
+/* SDM 3A "Initializing IA-32e Mode": what L1 has in CS and TR must fit. */
+static bool fits_long_mode(struct vcpu *v)
+{
+	u64 tr = v->real.on ? v->real.tr.ar : vmx_read(VMCS_GUEST_TR_AR);
+
+	return !(vmx_read(VMCS_GUEST_CS_AR) & AR_L) && (tr & AR_TYPE) != (SYS_TYPE_TSS16 | SYS_TYPE_TSS_BUSY);
+}
+
 static bool cr0_valid(struct vcpu *v, u64 old, u64 cr0)
 {
 	u64 cr4 = cr4_of(v), efer = vmx_read(v->nested.at.efer);
@@ -127,8 +136,7 @@ static bool cr0_valid(struct vcpu *v, u64 old, u64 cr0)
 	if (v->nested.vmxon && (v->vm->hw.cr0_fixed0 & ~cr0))
 		return false;
 	if ((old ^ cr0) & ~old & CR0_PG) {	/* paging on */
-		if ((efer & EFER_LME) &&
-		    (!(cr4 & CR4_PAE) || (vmx_read(VMCS_GUEST_CS_AR) & AR_L)))
+		if ((efer & EFER_LME) && (!(cr4 & CR4_PAE) || !fits_long_mode(v)))
 			return false;
 	}
 	if ((old & CR0_PG) && !(cr0 & CR0_PG) && ((cr4 & CR4_PCIDE) || vcpu_code64()))
