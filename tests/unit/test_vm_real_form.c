@@ -37,7 +37,7 @@ static struct real_cpu random_cpu(struct unit_random *r)
 {
 	static const u32 shadow[] = { 0, 0, BLOCKED_BY_STI, BLOCKED_BY_MOV_SS };
 	const u32 flags = (u32)(RFLAGS_ARITH | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_NT |
-				RFLAGS_AC | RFLAGS_RF);
+				RFLAGS_AC | RFLAGS_RF | BIT(21));
 	struct real_cpu c = {
 		.eip = (u32)unit_random(r) >> (unit_random(r) & 31),
 		.eflags = ((u32)unit_random(r) & flags) | (u32)(RFLAGS_FIXED | RFLAGS_IOPL),
@@ -69,9 +69,29 @@ static void put(struct state *t, const struct real_image *image)
 	t->v[VF_GUEST_PENDING_DEBUG] = image->pending_debug;
 }
 
-static void enter(const struct real_cpu *c, enum real_form form, u64 activity)
+static void check(struct state *t, const char *what, enum real_form form)
 {
 	struct check_failure f;
+
+	if (!nested_check_guest(&t->e, &f))
+		fail_msg("%s, form %d: %s", what, form, nested_check_rows[f.id].id);
+}
+
+/* With what L0 itself injects into an L1 that is in this form. */
+static void inject(struct state *t, enum real_form form)
+{
+	t->v[VF_ENTRY_INTR_INFO] = INTR_VALID | INTR_TYPE_HW_EXCEPTION | X86_MC;
+	check(t, "machine check", form);
+	if (t->v[VF_GUEST_INTERRUPTIBILITY] & (BLOCKED_BY_MOV_SS | BLOCKED_BY_NMI))
+		return;
+	t->v[VF_ENTRY_INTR_INFO] = INTR_VALID | INTR_TYPE_NMI | X86_NMI;
+	t->v[VF_GUEST_INTERRUPTIBILITY] &= ~(u64)BLOCKED_BY_STI;
+	check(t, "NMI", form);
+}
+
+/* Single steps, or branches only: then switch.c leaves no trap pending. */
+static void enter(const struct real_cpu *c, enum real_form form, u64 activity, bool branches)
+{
 	struct real_image image;
 	struct state t;
 
@@ -79,8 +99,25 @@ static void enter(const struct real_cpu *c, enum real_form form, u64 activity)
 	real_image_of(c, form, &image);
 	put(&t, &image);
 	t.v[VF_GUEST_ACTIVITY] = activity;
-	if (!nested_check_guest(&t.e, &f))
-		fail_msg("form %d: %s", form, nested_check_rows[f.id].id);
+	if (branches) {
+		t.v[VF_GUEST_DEBUGCTL] = DEBUGCTL_BTF;
+		t.v[VF_GUEST_PENDING_DEBUG] = 0;
+	}
+	check(&t, "no event", form);
+	if (activity == ACTIVITY_ACTIVE)
+		inject(&t, form);
+}
+
+/* MOV to CR0 may lead from real mode into long mode. */
+static void enter_long(const struct real_cpu *c)
+{
+	struct real_image image;
+	struct state t;
+
+	state_init(&t, B64, &memory);
+	real_image_of(c, REAL_LEFT, &image);
+	put(&t, &image);
+	check(&t, "long mode", REAL_LEFT);
 }
 
 static void enterable(void **state)
@@ -91,15 +128,17 @@ static void enterable(void **state)
 	(void)state;
 	for (u32 i = 0; i < ROUNDS; i++) {
 		struct real_cpu c = random_cpu(&r);
+		bool branches = unit_random(&r) & 1;
 
 		if (real_fits_v86(&c)) {
-			enter(&c, REAL_V86, ACTIVITY_ACTIVE);
+			enter(&c, REAL_V86, ACTIVITY_ACTIVE, branches);
 			fitting++;
 		}
-		enter(&c, REAL_STEP, ACTIVITY_ACTIVE);
-		enter(&c, REAL_IDLE, ACTIVITY_ACTIVE);
-		enter(&c, REAL_IDLE, ACTIVITY_HLT);
-		enter(&c, REAL_LEFT, ACTIVITY_ACTIVE);
+		enter(&c, REAL_STEP, ACTIVITY_ACTIVE, false);
+		enter(&c, REAL_IDLE, ACTIVITY_ACTIVE, branches);
+		enter(&c, REAL_IDLE, ACTIVITY_HLT, branches);
+		enter(&c, REAL_LEFT, ACTIVITY_ACTIVE, branches);
+		enter_long(&c);
 	}
 	assert_true(fitting > ROUNDS / 1000);
 }
@@ -146,10 +185,12 @@ static void has_no_tables(void **state)
 			assert_int_equal(image.idtr_limit, 0);
 			assert_int_equal(image.gdtr_limit, form == REAL_V86 ? c.gdtr.limit : 0);
 			assert_int_equal(!!(image.rflags & RFLAGS_VM), form == REAL_V86);
-			if (form == REAL_IDLE)
+			if (form == REAL_IDLE) {
 				assert_true(image.rip > image.seg[SEG_CS].limit);
-			else
+				assert_true(image.rflags & RFLAGS_RF);
+			} else {
 				assert_int_equal(image.rflags & RFLAGS_IOPL, RFLAGS_IOPL);
+			}
 		}
 		real_image_of(&c, REAL_LEFT, &image);
 		assert_int_equal(image.idtr_limit, c.idtr.limit);

@@ -115,7 +115,8 @@ static void set_idle(struct real_image *image)
 	set_all(image, 0);
 	image->gdtr_limit = 0;
 	image->rip = IDLE_RIP;
-	image->rflags &= ~(u32)RFLAGS_TF;
+	/* An instruction breakpoint of L1's may be where it stands. */
+	image->rflags = (image->rflags & ~(u32)RFLAGS_TF) | (u32)RFLAGS_RF;
 	image->blocking &= ~SHADOW;
 }
 
