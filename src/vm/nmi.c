@@ -37,8 +37,13 @@ static bool blocked(void)
 	return vmx_read(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKED_BY_MOV_SS | BLOCKED_BY_NMI);
 }
 
+/* Processors may refuse an NMI behind STI, which blocks none: it ends with the handler's start. */
 static void inject(u32 info)
 {
+	u64 state = vmx_read(VMCS_GUEST_INTERRUPTIBILITY);
+
+	if ((info & INTR_TYPE) == INTR_TYPE_NMI && (state & BLOCKED_BY_STI))
+		vmx_write(VMCS_GUEST_INTERRUPTIBILITY, state & ~(u64)BLOCKED_BY_STI);
 	if (vmx_read(VMCS_GUEST_ACTIVITY) == ACTIVITY_HLT)
 		vmx_write(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
 	vmx_write(VMCS_ENTRY_INTR_INFO, INTR_VALID | info);
