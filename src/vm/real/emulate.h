@@ -132,5 +132,5 @@ enum real_end real_deliver(struct vm *vm, struct real_cpu *cpu, u32 info, u32 le
  */
 void real_read(struct vm *vm, u32 at, void *to, u32 len);
 void real_write(struct vm *vm, u32 at, const void *from, u32 len);
-/* Of 1, 2 or 4 bytes; in one step within a page. false: it is not `from`, and stays. */
+/* Of 1, 2 or 4 bytes; in one step within a cache line. false: it is not `from`, and stays. */
 bool real_exchange(struct vm *vm, u32 at, u32 len, u32 from, u32 to);

@@ -14,6 +14,8 @@
 #define DR7_GD BIT(13)
 #define DR7_ZERO 0xd800ull		/* reserved, as is what L1 cannot set to 0: */
 #define DR7_ONE 0x400ull
+/* Of IA32_DEBUGCTL: every processor with VMX has them, and L0 itself must not run with them. */
+#define DEBUGCTL_ACTIVE 0x7c3ull
 #define LMSW_BITS (CR0_PE | CR0_MP | CR0_EM | CR0_TS)
 
 static bool write_cr(struct vcpu *v, u32 reg, u32 value)
@@ -93,6 +95,17 @@ static bool set_base(struct real_segment *s, u64 base)
 	return true;
 }
 
+/* The processor judges the other bits: a VM entry with one that it has not would fail. */
+static bool write_debugctl(struct vcpu *v, u64 value)
+{
+	u64 own = cpu_rdmsr(MSR_IA32_DEBUGCTL);
+
+	if (!cpu_wrmsr_safe(MSR_IA32_DEBUGCTL, value & ~DEBUGCTL_ACTIVE))
+		return false;
+	cpu_wrmsr(MSR_IA32_DEBUGCTL, own);
+	return nested_msr_write(&v->nested, MSR_IA32_DEBUGCTL, value);
+}
+
 /* In vmcs01 these are not L1's, or it gets them from real_mode.cpu. */
 static bool write_msr(struct vcpu *v, u32 msr, u64 value)
 {
@@ -106,6 +119,8 @@ static bool write_msr(struct vcpu *v, u32 msr, u64 value)
 		return nested_is_canonical(value, 0) && set_base(&r->cpu.seg[SEG_FS], value);
 	case MSR_GS_BASE:
 		return nested_is_canonical(value, 0) && set_base(&r->cpu.seg[SEG_GS], value);
+	case MSR_IA32_DEBUGCTL:
+		return write_debugctl(v, value);
 	default:
 		return nested_msr_write(&v->nested, msr, value);
 	}

@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+#define CACHE_LINE 64u
+
 /* To be accessed up to the end of its page; NULL: nothing is there. */
 static void *memory_at(struct vm *vm, u32 at, bool write)
 {
@@ -24,6 +26,12 @@ static void *memory_at(struct vm *vm, u32 at, bool write)
 	if (!m.present || (write && !(m.perms & EPT_W)) || m.hpa.v >= cpu_direct_map_end.v)
 		return NULL;
 	return hpa_to_ptr(m.hpa);
+}
+
+/* A locked access across lines may be #AC, if L1 has asked for that. */
+static bool crosses_line(u32 at, u32 len)
+{
+	return at % CACHE_LINE + len > CACHE_LINE;
 }
 
 static u32 left_in_page(u32 at, u32 len)
@@ -87,7 +95,7 @@ bool real_exchange(struct vm *vm, u32 at, u32 len, u32 from, u32 to)
 {
 	void *p;
 
-	if (left_in_page(at, len) != len) {
+	if (crosses_line(at, len)) {
 		real_write(vm, at, &to, len);
 		return true;
 	}
