@@ -102,12 +102,44 @@ static bool change_types(struct vm *vm, const struct mtrr_state *old)
 	return true;
 }
 
+static bool home_has(const struct mtrr_state *s, u8 type)
+{
+	u64 at = cpu_home.base.v, end = at + cpu_home.size;
+
+	for (u64 len; at < end; at += len)
+		if (mtrr_run(s, HPA(at), end - at, &len) == type)
+			return true;
+	return false;
+}
+
+/*
+ * MTRRs hold for L0's own accesses. Stores that a processor combines reach memory late and in
+ * another order (SDM 3A "Methods of Caching Available"): neither other CPUs nor walks of L0's
+ * tables may rely on them. Where the SDM leaves an overlap undefined, each range counts.
+ */
+static bool home_combines(const struct mtrr_state *s)
+{
+	struct mtrr_state one = {
+		.def_type = MTRR_DEF_ENABLE | MT_UC, .variable_count = 1,
+		.maxphyaddr = s->maxphyaddr,
+	};
+
+	for (u32 i = 0; i < s->variable_count; i++) {
+		one.variable[0] = s->variable[i];
+		if (home_has(&one, MT_WC))
+			return true;
+	}
+	return home_has(s, MT_WC);
+}
+
 void vm_memory_types_changed(struct vm *vm)
 {
 	struct mtrr_state old = vm->mtrr;
 
 	vm_stop_others(vm);
 	mtrr_read(&vm->mtrr);
+	if (home_combines(&vm->mtrr))
+		vm_kill(vm, "L1's MTRRs make L0's own memory write-combining");
 	if (!change_types(vm, &old)) {
 		forget_devices(vm);
 		if (!change_types(vm, &old))
