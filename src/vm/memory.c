@@ -202,7 +202,7 @@ bool vm_memory_watch(struct vm *vm, gpa1_t page)
 		if (vm->watched[i].v == page.v)
 			return true;
 	if (vm->watched_count == VM_MAX_WATCHED)
-		unwatch(vm, 0);
+		unwatch(vm, vm->watched_hand++ % VM_MAX_WATCHED);
 	vm_stop_others(vm);
 	if (!ept01_protect(&vm->ept01, page, EPT_R | EPT_X))
 		return false;

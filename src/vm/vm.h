@@ -81,6 +81,7 @@ struct vm {
 	bool alone;			/* who has the lock has stopped the others */
 	gpa1_t watched[VM_MAX_WATCHED];
 	u32 watched_count;
+	u32 watched_hand;		/* which of them goes next when there is no place */
 	u32 vcpu_count;
 	struct vcpu *vcpu[VM_MAX_VCPUS];
 };
