@@ -110,11 +110,28 @@ static bool is_enterable(struct nested_vcpu *n, struct nested_vmcs *s)
 	return good;
 }
 
+/*
+ * Processors may refuse an NMI behind STI, which blocks none (SDM 3C "Checks on Guest
+ * Non-Register State"). Of an entry still to come the state is L1's, and stays: false.
+ */
+static bool unblock_sti(struct nested_vcpu *n, bool entered)
+{
+	u64 state = op_hw_read(n, VMCS_GUEST_INTERRUPTIBILITY);
+
+	if (!(state & BLOCKED_BY_STI))
+		return true;
+	if (entered)
+		op_hw_write(n, VMCS_GUEST_INTERRUPTIBILITY, state & ~(u64)BLOCKED_BY_STI);
+	return entered;
+}
+
 enum nested_verdict nested_l2_nmi(struct nested_vcpu *n, bool entered)
 {
 	u32 info = INTR_VALID | INTR_TYPE_NMI | 2;
 
 	if (!(n->current->v[VF_PIN_CONTROLS] & PIN_NMI)) {
+		if (!unblock_sti(n, entered))
+			return NESTED_L0;
 		inject(n, info, 0);
 		return NESTED_RESUME;
 	}

@@ -229,8 +229,8 @@ void nested_absorb(struct nested_vcpu *n, bool nmi_unblocked);
 /* L0 carried out an instruction of L2; RIP is behind it. */
 enum nested_verdict nested_l2_stepped(struct nested_vcpu *n);
 /*
- * An NMI that arrived while L0 ran, and L2 is to be entered, or has been. NESTED_L0: the
- * entry is going to fail, and the NMI waits until it has.
+ * An NMI that arrived while L0 ran, and L2 is to be entered, or has been. NESTED_L0: it
+ * waits until the entry has been, which is going to fail, or to be blocked by STI.
  */
 enum nested_verdict nested_l2_nmi(struct nested_vcpu *n, bool entered);
 /* It must wait, be it that L2 would take it or that L1 would have an exit. */

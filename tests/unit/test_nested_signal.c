@@ -56,6 +56,23 @@ static void an_nmi_that_came_during_vmlaunch(void **state)
 	fx_end(&f);
 }
 
+/* SDM 3C "Checks on Guest Non-Register State": a processor may refuse an NMI there. */
+static void an_nmi_behind_sti(void **state)
+{
+	(void)state;
+	fx_start(&f, B64, false);
+	FX12_WRITE(&f, GUEST_RFLAGS, RFLAGS_FIXED | RFLAGS_IF);
+	FX12_WRITE(&f, GUEST_INTERRUPTIBILITY, BLOCKED_BY_STI);
+	assert_int_equal(nested_vmx_instruction(&f.n, EXIT_VMLAUNCH).kind, OUT_ENTER_L2);
+	assert_int_equal(nested_l2_nmi(&f.n, false), NESTED_L0);
+	assert_false(FX02(&f, ENTRY_INTR_INFO) & INTR_VALID);
+	assert_int_equal(FX02(&f, GUEST_INTERRUPTIBILITY), BLOCKED_BY_STI);
+	assert_int_equal(nested_l2_nmi(&f.n, true), NESTED_RESUME);
+	assert_int_equal(FX02(&f, ENTRY_INTR_INFO), NMI);
+	assert_int_equal(FX02(&f, GUEST_INTERRUPTIBILITY), 0);
+	fx_end(&f);
+}
+
 /* SDM 3C "VM Entries": what ends with the end of an entry is after all that makes it fail. */
 static void an_nmi_after_the_entry_that_fails(void **state)
 {
@@ -213,6 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_nmi_that_came_to_L0),
 		cmocka_unit_test(an_nmi_that_came_during_vmlaunch),
+		cmocka_unit_test(an_nmi_behind_sti),
 		cmocka_unit_test(an_nmi_after_the_entry_that_fails),
 		cmocka_unit_test(an_init_that_came_to_L0),
 		cmocka_unit_test(an_init_waits),
