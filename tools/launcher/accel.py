@@ -58,5 +58,8 @@ def choose(options):
         if options.debugger:
             script = images.read_file(options.debugger, "file of debugger commands").decode()
         chosen = BochsAccel(options.bochs, options.cpu_model or DEFAULT_MODEL, options.cpus, script)
+        if options.cpus > 1:
+            warn("with more than one CPU Bochs loses its way at some exceptions: an L2 under KVM "
+                 "may hang, on the bare emulator, too (docs/emulator-departures.md)")
     say(f"machine: {chosen.name}, {options.cpus} CPU, {options.memory} MiB")
     return chosen
