@@ -127,4 +127,5 @@ void insn_run(const struct gen_world *world, u64 seed, u64 from, u64 count)
 			sum = 0;
 		}
 	}
+	insn_bring_into(STATE_ROOT);	/* as other kinds of vectors begin */
 }
