@@ -40,12 +40,7 @@ protected:
 	load_data SEL_DATA32
 	mov $0x20, %eax		/* PAE */
 	mov %eax, %cr4
-	mov $pml4, %eax
-	mov %eax, %cr3
-	mov $0xc0000080, %ecx	/* IA32_EFER: LME, NXE */
-	rdmsr
-	or $0x900, %eax
-	wrmsr
+	load_tables
 	mov $0x80010031, %eax	/* PG, WP, NE, ET, PE */
 	mov %eax, %cr0
 	ljmp $SEL_CODE, $cpus_start64

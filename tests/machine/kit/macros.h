@@ -57,6 +57,16 @@
 	wrmsr
 	.endm
 
+	/* The kit's page tables, and EFER for long mode; EAX, ECX and EDX are lost. */
+	.macro load_tables
+	mov $pml4, %eax
+	mov %eax, %cr3
+	mov $0xc0000080, %ecx	/* IA32_EFER: LME, NXE */
+	rdmsr
+	or $0x900, %eax
+	wrmsr
+	.endm
+
 	/* From 16-bit protected mode to real mode with CS 0, and to 32-bit code; EAX is lost. */
 	.macro enter_real place:vararg
 	mov %cr0, %eax

@@ -56,12 +56,7 @@ start:
 	mov %cr4, %eax
 	or $0x20, %eax		/* PAE */
 	mov %eax, %cr4
-	mov $pml4, %eax
-	mov %eax, %cr3
-	mov $0xc0000080, %ecx	/* IA32_EFER: LME, NXE */
-	rdmsr
-	or $0x900, %eax
-	wrmsr
+	load_tables
 	mov %cr0, %eax
 	and $~0x60000000, %eax	/* caches on */
 	or $0x80010021, %eax	/* PG, WP, NE, PE */
