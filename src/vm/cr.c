@@ -120,7 +120,8 @@ static bool fits_long_mode(struct vcpu *v)
 {
 	u64 tr = v->real.on ? v->real.tr.ar : vmx_read(VMCS_GUEST_TR_AR);
 
-	return !(vmx_read(VMCS_GUEST_CS_AR) & AR_L) && (tr & AR_TYPE) != (SYS_TYPE_TSS16 | SYS_TYPE_TSS_BUSY);
+	return !(vmx_read(VMCS_GUEST_CS_AR) & AR_L) &&
+	       (tr & AR_TYPE) != (SYS_TYPE_TSS16 | SYS_TYPE_TSS_BUSY);
 }
 
 static bool cr0_valid(struct vcpu *v, u64 old, u64 cr0)
